@@ -1,0 +1,37 @@
+"""The models that travel to the Hub: one configuration file and one modeling file for each family, and their blocks.
+
+Classes are imported when first named (PEP 562), so that importing the package costs nothing.
+"""
+
+from importlib import import_module
+from typing import Any
+
+# One line for each family: `configuration_<family>.py` holds the first class, `modeling_<family>.py` the others.
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "textcnn": ("TextCNNConfig", "TextCNNModel", "TextCNNForSequenceClassification", "TextCNNForTokenClassification"),
+    "word2vec": (
+        "Word2VecConfig",
+        "Word2VecModel",
+        "Word2VecForPreTraining",
+        "Word2VecForSequenceClassification",
+        "Word2VecForTokenClassification",
+    ),
+}
+
+_MODULE_OF = {
+    name: f"configuration_{family}" if name.endswith("Config") else f"modeling_{family}"
+    for family, names in FAMILIES.items()
+    for name in names
+}
+
+__all__ = ["FAMILIES", *_MODULE_OF]  # noqa: PLE0604 - the names are strings, read from the table above
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,49 @@
+"""Configuration of word2vec (Mikolov et al. 2013)."""
+
+from typing import Literal
+
+from huggingface_hub.dataclasses import strict
+from transformers import PreTrainedConfig
+
+
+@strict
+class Word2VecConfig(PreTrainedConfig):
+    """Settings of word2vec; the defaults are those of word2vec.c.
+
+    Args:
+        vocab_size: number of words, special tokens included: 0 is `<pad>`, 1 is `<unk>`, then words by frequency.
+        hidden_size: width of a word vector.
+        algorithm: `skipgram` (each word of a window predicts the word in its middle) or `cbow` (their mean does).
+        window_size: words on each side, at most; the actual number is drawn between 1 and this for each window.
+        num_negatives: noise words for each window.
+        negative_exponent: noise words are drawn with probability proportional to `count ** negative_exponent`.
+        subsample_threshold: words more frequent than this share of the text are thinned out; 0 keeps all.
+        classifier_dropout: probability of zeroing a component before a head in training.
+    """
+
+    model_type = "wordemb_word2vec"
+
+    vocab_size: int = 30000
+    hidden_size: int = 100
+    algorithm: Literal["skipgram", "cbow"] = "skipgram"
+    window_size: int = 5
+    num_negatives: int = 5
+    negative_exponent: float | int = 0.75
+    subsample_threshold: float | int = 1e-3
+    classifier_dropout: float | int = 0.0
+    pad_token_id: int | None = 0
+
+    def validate_sizes(self):
+        """Refuse sizes below one, and a padding id outside the vocabulary."""
+        for field in ("vocab_size", "hidden_size", "window_size", "num_negatives"):
+            if getattr(self, field) < 1:
+                raise ValueError(f"{field} is {getattr(self, field)}, but must be at least 1")
+        if self.pad_token_id is not None and not 0 <= self.pad_token_id < self.vocab_size:
+            raise ValueError(f"pad_token_id is {self.pad_token_id}, but must be below vocab_size, {self.vocab_size}")
+
+    def validate_probabilities(self):
+        """Refuse a dropout outside of 0 to 1, and a negative threshold."""
+        if not 0 <= self.classifier_dropout < 1:
+            raise ValueError(f"classifier_dropout is {self.classifier_dropout}, but must be at least 0 and below 1")
+        if self.subsample_threshold < 0:
+            raise ValueError(f"subsample_threshold is {self.subsample_threshold}, but must not be negative")

@@ -1,0 +1,45 @@
+"""From what a tokenizer gives to word vectors and a mask, the first step of every model."""
+
+import torch
+from torch import Tensor, nn
+
+
+def embed_words(
+    table: nn.Embedding,
+    input_ids: Tensor | None,
+    attention_mask: Tensor | None,
+    inputs_embeds: Tensor | None,
+    pad_token_id: int | None,
+) -> tuple[Tensor, Tensor]:
+    """Look words up and zero what is padding, so that no later layer can see it.
+
+    Args:
+        table: the word vectors, `(vocabulary, width)`.
+        input_ids: word ids, `(batch, length)`; either these or `inputs_embeds`.
+        attention_mask: 1 where there is a token, `(batch, length)`; without it, every id but `pad_token_id` is a token.
+        inputs_embeds: vectors in place of ids, `(batch, length, width)`.
+        pad_token_id: the id of padding, or `None`.
+
+    Returns:
+        Vectors `(batch, length, width)` and a boolean mask `(batch, length)`. A text of no tokens at all, length 0,
+        becomes one position of padding: convolutions and poolings need something to stand on.
+
+    Raises:
+        ValueError: when not exactly one of `input_ids` and `inputs_embeds` is given.
+    """
+    if (input_ids is None) == (inputs_embeds is None):
+        raise ValueError("give either input_ids or inputs_embeds, not both and not neither")
+    if input_ids is not None:
+        # A tokenizer returns an empty text as a tensor of no floats, for want of an integer to tell the type by.
+        input_ids = input_ids.long() if input_ids.is_floating_point() else input_ids
+        inputs_embeds = table(input_ids)  # (batch, length, width)
+        if attention_mask is None and pad_token_id is not None:
+            attention_mask = input_ids != pad_token_id
+    assert inputs_embeds is not None
+    if attention_mask is None:
+        attention_mask = torch.ones(inputs_embeds.shape[:2], dtype=torch.bool, device=inputs_embeds.device)
+    mask = attention_mask.bool()  # (batch, length)
+    if inputs_embeds.shape[1] == 0:
+        inputs_embeds = nn.functional.pad(inputs_embeds, (0, 0, 0, 1))  # (batch, 1, width)
+        mask = nn.functional.pad(mask, (0, 1))  # (batch, 1)
+    return inputs_embeds.masked_fill(~mask.unsqueeze(-1), 0.0), mask

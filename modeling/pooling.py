@@ -1,0 +1,15 @@
+"""From a vector for each token to one for the text. Padding never counts; a text of no tokens gives zeros."""
+
+from torch import Tensor
+
+
+def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
+    """Mean over the tokens: states `(batch, length, width)`, boolean mask `(batch, length)` to `(batch, width)`."""
+    weights = mask.to(states.dtype).unsqueeze(-1)  # (batch, length, 1)
+    return (states * weights).sum(1) / weights.sum(1).clamp(min=1.0)
+
+
+def masked_max(states: Tensor, mask: Tensor) -> Tensor:
+    """Largest value over the tokens: `(batch, length, width)`, boolean mask `(batch, length)` to `(batch, width)`."""
+    largest = states.masked_fill(~mask.unsqueeze(-1), float("-inf")).amax(1)  # (batch, width)
+    return largest.masked_fill(~mask.any(1, keepdim=True), 0.0)

@@ -1,0 +1,7 @@
+"""`neighbors` as a script, for `accelerate launch scripts/neighbors.py …`: the same options as `wordemb-hf neighbors`."""
+
+import sys
+
+from wordemb_hf.cli import main
+
+main(["neighbors", *sys.argv[1:]])

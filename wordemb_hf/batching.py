@@ -1,0 +1,71 @@
+"""An epoch as a sequence of batches, the same on every process, made when it is asked for.
+
+The training loop asks for batch `i` only on the process that trains on it, so nothing is read, padded or moved in vain, and an
+epoch can be entered at any batch.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+Batch = dict[str, Tensor]
+
+
+class BatchSource(Protocol):
+    """What is trained on: an objective or a task."""
+
+    def epoch(self, number: int) -> Sequence[Batch]:
+        """The batches of an epoch, counted from 0; the order depends on nothing but the seed and the number."""
+        ...
+
+    def items(self, batch: Batch) -> int | Tensor:
+        """How many predictions a batch's mean loss is a mean of."""
+        ...
+
+
+class LazyBatches(Sequence[Batch]):
+    """Batches of example indices, collated one at a time.
+
+    Args:
+        indices: for each batch, the indices of its examples.
+        collate: from indices to tensors.
+    """
+
+    def __init__(self, indices: Sequence[np.ndarray], collate: Callable[[np.ndarray], Batch]):
+        self.indices = indices
+        self._collate = collate
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, number):
+        return self._collate(self.indices[number])
+
+    def __iter__(self) -> Iterator[Batch]:
+        return (self[number] for number in range(len(self)))
+
+
+def by_length(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """Indices in batches of similar length, the longest first: for evaluation, where order does not matter.
+
+    The longest first, because a batch that does not fit into memory should say so at once.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+
+def shuffled_buckets(lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Indices in random batches of similar length: for training.
+
+    Examples are shuffled and cut into pools of 50 batches; a pool is sorted by length and cut into batches, and the batches of all
+    pools are shuffled. Padding is small, and which examples meet still changes with every epoch.
+    """
+    order = rng.permutation(len(lengths))
+    batches = []
+    for start in range(0, len(order), 50 * batch_size):
+        pool = order[start : start + 50 * batch_size]
+        pool = pool[np.argsort(lengths[pool], kind="stable")]
+        batches += [pool[first : first + batch_size] for first in range(0, len(pool), batch_size)]
+    return [batches[number] for number in rng.permutation(len(batches))]

@@ -1,0 +1,108 @@
+"""The command line: a verb is a function of the package, its help is the function's own.
+
+Nothing heavy is imported here or at the top of a verb's file, so that help answers at once.
+"""
+
+import inspect
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import wordemb_hf
+
+from .errors import UserError
+from .messages import translate
+
+_CONFIG_HELP = "YAML file of options, as in `epochs: 3`; options given here win."
+
+
+def _load_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Make the options of a YAML file the defaults of the command: flags still win."""
+    if path is None:
+        return None
+    import yaml
+
+    try:
+        options = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise UserError(f"--config {path} cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"--config {path} is no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(options, dict):
+        raise UserError(f"--config {path} must hold options and their values, as in `epochs: 3`")
+    options = {str(name).replace("-", "_"): value for name, value in options.items()}
+    known = sorted(parameter.name for parameter in context.command.params if parameter.name not in (None, "config"))
+    for name in options:
+        if name not in known:
+            raise UserError(f"--config {path} has an unknown option {name!r}: {context.info_name} has {', '.join(known)}")
+    context.default_map = {**(context.default_map or {}), **options}
+    return path
+
+
+def _with_config(verb: Callable[..., Any]) -> Callable[..., None]:
+    """The verb with one more option, `--config`, and without the sections of its docstring that are for callers."""
+
+    @wraps(verb)
+    def command(*args: Any, **kwargs: Any) -> None:
+        kwargs.pop("config")
+        verb(*args, **kwargs)
+
+    option = typer.Option(help=_CONFIG_HELP, callback=_load_config, is_eager=True, metavar="FILE")
+    config = inspect.Parameter(
+        "config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[Path | None, option]
+    )
+    signature = inspect.signature(verb)
+    # click calls the callbacks of eager options first, so the file is read before any default is looked up.
+    command.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[*signature.parameters.values(), config]
+    )
+    hints = {name: hint for name, hint in verb.__annotations__.items() if name != "return"}
+    command.__annotations__ = {**hints, "config": config.annotation}
+    doc = inspect.getdoc(verb) or ""
+    command.__doc__ = doc.split("\nReturns:")[0].split("\nRaises:")[0].strip()
+    return command
+
+
+def make_app() -> typer.Typer:
+    """The command line as a typer application, one command for each verb."""
+    app = typer.Typer(
+        name="wordemb-hf",
+        help="Word embeddings and small text models for the Hugging Face world.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+    )
+
+    @app.callback(invoke_without_command=True)
+    def version(
+        version: Annotated[bool, typer.Option("--version", help="Show the version and leave.", is_eager=True)] = False,
+    ) -> None:
+        if version:
+            print(wordemb_hf.__version__)
+            raise typer.Exit
+
+    for name in wordemb_hf.VERBS:
+        app.command(name=name)(_with_config(getattr(wordemb_hf, name)))
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and leave with its exit status: 1 for a mistake of the user, told in one sentence."""
+    # transformers' own bars and reports would stand between ours.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    try:
+        make_app()(list(sys.argv[1:] if arguments is None else arguments))
+    except UserError as error:
+        print(f"{translate('error')}: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print(translate("stopped"), file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,60 @@
+"""The verb `embed`: texts as vectors."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .errors import UserError
+from .messages import translate
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def embed(
+    model: Annotated[str, typer.Argument(help="Folder or Hub name of any model of this package.")],
+    texts: Annotated[list[str] | None, typer.Argument(help="One or more texts.")] = None,
+    file: Annotated[Path | None, typer.Option(help="File of texts: txt, jsonl, csv or tsv, also .gz.")] = None,
+    text_column: Annotated[str, typer.Option(help="Column of the text in jsonl, csv and tsv.")] = "text",
+    output: Annotated[Path | None, typer.Option(help="NumPy file for the vectors, .npy.")] = None,
+) -> "np.ndarray":
+    """Turn texts into vectors.
+
+    A text's vector is what the family's pooling gives: the mean of the word vectors for word2vec, the largest answer of each
+    filter for TextCNN. Without `--output`, vectors are printed, one text a line.
+
+    Returns:
+        Vectors, float32 `(texts, width)`.
+
+    Raises:
+        UserError: without texts, for a model or file that cannot be read, or an output that is no .npy.
+    """
+    from .prediction import gather_texts, loading
+
+    if output is not None and output.suffix != ".npy":
+        raise UserError(f"output {output} must end in .npy")
+    texts = gather_texts(texts, file, text_column)
+
+    import numpy as np
+    from accelerate import Accelerator
+    from transformers import AutoModel, AutoTokenizer
+
+    from .batching import by_length
+    from .encoding import EncodedTexts
+    from .training import outputs_of
+
+    with loading(model):
+        backbone, tokenizer = AutoModel.from_pretrained(model), AutoTokenizer.from_pretrained(model)
+    encoded = EncodedTexts(tokenizer, texts)
+    batches = encoded.batches(by_length(encoded.lengths, 256))
+    vectors, _ = outputs_of(backbone, batches, Accelerator(), lambda outputs: outputs.pooler_output)
+    if output is None:
+        for row in vectors:
+            print(" ".join(f"{value:.5f}" for value in row))
+        return vectors
+    beside = output.with_name(f".{output.name}.partial.npy")
+    np.save(beside, vectors)
+    beside.replace(output)
+    print(translate("{texts} vectors of width {width} are in {file}.", texts=len(vectors), width=vectors.shape[1], file=output))
+    return vectors

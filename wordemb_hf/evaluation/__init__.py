@@ -1,0 +1,25 @@
+"""How good a model is: metrics of the evaluate library that need no network, and the classical floor to beat.
+
+Names are imported when they are first used: `import evaluate` takes seconds.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .baseline import tfidf_baseline as tfidf_baseline
+    from .classification import ClassificationMetrics as ClassificationMetrics
+
+_MODULES = {"ClassificationMetrics": "classification", "tfidf_baseline": "baseline"}
+
+__all__ = ["ClassificationMetrics", "tfidf_baseline"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

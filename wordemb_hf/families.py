@@ -1,0 +1,101 @@
+"""The families by name: their configs with friendly errors, and good settings for each."""
+
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .errors import UserError
+from .modeling import FAMILIES
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings for fine-tuning a family that do well without tuning; chosen on development sets.
+
+    Args:
+        learning_rate: at its highest.
+        epochs: passes over the data, at most.
+        settings: config fields.
+        with_vectors: config fields on top of these when word vectors are given.
+    """
+
+    learning_rate: float
+    epochs: int
+    settings: dict[str, Any] = field(default_factory=dict)
+    with_vectors: dict[str, Any] = field(default_factory=dict)
+
+
+FINETUNING: dict[str, Preset] = {
+    "textcnn": Preset(learning_rate=1e-3, epochs=20, with_vectors={"embedding_mode": "non-static"}),
+    "word2vec": Preset(learning_rate=1e-2, epochs=20),
+}
+
+
+def check_family(family: str) -> None:
+    """Refuse a family that does not exist.
+
+    Raises:
+        UserError: naming those that do.
+    """
+    if family not in FAMILIES:
+        raise UserError(f"family is {family!r}, but must be one of {', '.join(sorted(FAMILIES))}")
+
+
+def make_config(family: str, **fields: Any) -> "PreTrainedConfig":
+    """A family's config.
+
+    Raises:
+        UserError: for an unknown family or field, or an impossible value.
+    """
+    from huggingface_hub.errors import StrictDataclassError
+
+    check_family(family)
+    config_class = getattr(import_module(f"wordemb_hf.modeling.configuration_{family}"), FAMILIES[family][0])
+    known = set(config_class.__dataclass_fields__) | {"num_labels"}
+    for name in fields:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f": {family} has {', '.join(_own_fields(config_class))}"
+            raise UserError(f"{family} has no setting {name!r}{hint}")
+    try:
+        return config_class(**fields)
+    except StrictDataclassError as error:
+        # The last line holds the sentence; the first only names the validator.
+        message = str(error).strip().rsplit("\n", 1)[-1].strip()
+        raise UserError(message.split(": ", 1)[-1]) from error
+
+
+def parse_settings(settings: list[str] | dict[str, Any] | None) -> dict[str, Any]:
+    """Config fields from `name=value` strings, values read as YAML; a dictionary is taken as it is.
+
+    Raises:
+        UserError: for a string without `=` or with a value that YAML cannot read.
+    """
+    if settings is None or isinstance(settings, dict):
+        return settings or {}
+    import yaml
+
+    fields = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise UserError(f"--set {setting!r} must be name=value, as in --set num_filters=200")
+        try:
+            fields[name.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UserError(f"--set {setting!r}: {value!r} is no value") from error
+    return fields
+
+
+def embedding_width_field(config: "type[PreTrainedConfig] | PreTrainedConfig") -> str:
+    """The config field that holds the width of a word vector."""
+    fields = config.__dataclass_fields__
+    return "embedding_size" if "embedding_size" in fields else "hidden_size"
+
+
+def _own_fields(config_class: type) -> list[str]:
+    return sorted(set(config_class.__dataclass_fields__) - set(config_class.__mro__[1].__dataclass_fields__))

@@ -1,0 +1,312 @@
+"""The verb `finetune`: from labelled texts to a classifier that anyone can load."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from .messages import translate
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from .corpus import Splits
+
+Precision = Literal["no", "bf16", "fp16"]
+
+
+def finetune(
+    data: Annotated[Path, typer.Option(help="Labelled texts: tsv, csv, jsonl, or a folder with train, dev, test.")],
+    output: Annotated[Path, typer.Option(help="Folder for the model; it must be new or empty.")],
+    family: Annotated[str, typer.Option(help="What to train: textcnn or word2vec.")] = "textcnn",
+    model: Annotated[str | None, typer.Option(help="Start from this folder or Hub name, not from nothing.")] = None,
+    vectors: Annotated[Path | None, typer.Option(help="Start from the word vectors in this folder.")] = None,
+    dev: Annotated[Path | None, typer.Option(help="File that decides when to stop.", show_default="a tenth")] = None,
+    test: Annotated[Path | None, typer.Option(help="File that is looked at once, at the end.")] = None,
+    text_column: Annotated[str, typer.Option(help="Column of the text in jsonl and csv.")] = "text",
+    label_column: Annotated[str, typer.Option(help="Column of the label in jsonl and csv.")] = "label",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any field of the family's config.")
+    ] = None,
+    tokenizer_kind: Annotated[
+        Literal["word", "char"], typer.Option(help="word for English and its like, char for Chinese.")
+    ] = "word",
+    lowercase: Annotated[bool, typer.Option(help="Take upper and lower case for the same.")] = True,
+    min_count: Annotated[int, typer.Option(help="Leave out words that occur less often.")] = 1,
+    max_length: Annotated[int, typer.Option(help="Cut longer texts, in tokens.")] = 512,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the data, at most.", show_default="preset")] = None,
+    patience: Annotated[int, typer.Option(help="Epochs without a better one before it stops; 0 for never.")] = 5,
+    batch_size: Annotated[int, typer.Option(help="Texts in a batch.")] = 32,
+    learning_rate: Annotated[float | None, typer.Option(help="At its highest.", show_default="preset")] = None,
+    schedule: Annotated[Literal["linear", "cosine", "constant"], typer.Option(help="How it falls.")] = "linear",
+    warmup: Annotated[float, typer.Option(help="Share of the training in which it rises.")] = 0.05,
+    weight_decay: Annotated[float, typer.Option(help="Of AdamW.")] = 0.01,
+    max_grad_norm: Annotated[float, typer.Option(help="Scale gradients down to this norm; 0 for never.")] = 1.0,
+    accumulation: Annotated[int, typer.Option(help="Batches that make one step.")] = 1,
+    mixed_precision: Annotated[Precision | None, typer.Option(help="no, bf16 or fp16.")] = None,
+    baseline: Annotated[bool, typer.Option(help="Also measure TF-IDF with logistic regression.")] = False,
+    language: Annotated[str | None, typer.Option(help="Language of the texts: en, zh, …", show_default="guessed")] = None,
+    seed: Annotated[int, typer.Option(help="Of everything that is random.")] = 0,
+    overwrite: Annotated[bool, typer.Option(help="Replace the output folder.")] = False,
+) -> dict[str, Any]:
+    """Train a text classifier on labelled texts.
+
+    The weights of the best epoch on the development part are kept. The folder that is written is a complete Hub repo: it
+    loads with `AutoModelForSequenceClassification` and `pipeline("text-classification")`, with this package or without it.
+
+    Returns:
+        What was measured: `dev` and, with a test part, `test`, each with `accuracy`, `macro_f1` and `loss`; with `baseline`
+        the same part's `baseline_accuracy` and `baseline_macro_f1`.
+
+    Raises:
+        UserError: for data that cannot be read, a single class, an unknown label, an impossible setting, or an output folder
+            with something in it.
+    """
+    from .errors import UserError
+    from .families import FINETUNING, check_family, make_config, parse_settings
+    from .folders import check_output, new_folder
+
+    check_output(output, overwrite)
+    check_family(family)
+    if batch_size < 1 or max_length < 1:
+        raise UserError(f"batch_size is {batch_size} and max_length {max_length}, but both must be at least 1")
+    if model and (vectors or settings):
+        raise UserError("--model brings its own word vectors and settings: leave --vectors and --set out")
+    preset = FINETUNING[family]
+    fields = {**preset.settings, **(preset.with_vectors if vectors else {}), **parse_settings(settings)}
+    make_config(family, **fields)  # an impossible setting is refused before any text is read
+
+    from .corpus import label_names, read_splits
+    from .tasks.classification import TextClassification
+    from .training import TrainingSettings, make_accelerator, train
+
+    training = TrainingSettings(
+        epochs=preset.epochs if epochs is None else epochs,
+        learning_rate=preset.learning_rate if learning_rate is None else learning_rate,
+        schedule=schedule,
+        warmup=warmup,
+        weight_decay=weight_decay,
+        max_grad_norm=max_grad_norm,
+        accumulation=accumulation,
+        patience=patience,
+        mixed_precision=mixed_precision,
+        seed=seed,
+        logging_steps=10,
+    )
+    parts = read_splits(data, dev=dev, test=test, text_column=text_column, label_column=label_column, seed=seed)
+    labels = label_names(parts.train)
+    accelerator = make_accelerator(training)
+    accelerator.print(
+        translate(
+            "{train} texts to train on, {dev} for development, {test} for the test; {labels} labels: {names}",
+            train=len(parts.train),
+            dev=len(parts.dev or ()),
+            test=len(parts.test or ()),
+            labels=len(labels),
+            names=", ".join(labels[:12]) + (" …" if len(labels) > 12 else ""),
+        )
+    )
+
+    if model:
+        classifier, tokenizer = _load(model, labels)
+    else:
+        tokenizer, table = _vocabulary(parts, vectors, tokenizer_kind, lowercase, min_count, max_length, seed)
+        classifier = _build(family, fields, labels, len(tokenizer), table)
+    label2id = classifier.config.label2id
+    tasks = {
+        name: TextClassification(tokenizer, part, label2id, batch_size, max_length, seed)
+        for name, part in (("train", parts.train), ("dev", parts.dev), ("test", parts.test))
+        if part is not None
+    }
+
+    def evaluate_dev(current: "PreTrainedModel") -> dict[str, float]:
+        return tasks["dev"].evaluate(current, accelerator)
+
+    result = train(
+        classifier,
+        tasks["train"],
+        training,
+        accelerator,
+        evaluate=evaluate_dev if "dev" in tasks else None,
+        metric="eval_accuracy",
+    )
+    measured: dict[str, dict[str, float]] = {}
+    for name in ("dev", "test"):
+        if name in tasks:
+            figures = tasks[name].evaluate(classifier, accelerator)
+            measured[name] = {key.removeprefix("eval_"): value for key, value in figures.items()}
+    final = "test" if "test" in tasks else "dev"
+    language = language or _guess_language(parts.train.texts)
+    if accelerator.is_main_process:
+        if baseline and final in measured:
+            measured[final] |= _baseline(parts, final, language)
+        with new_folder(output) as folder:
+            classifier.cpu().save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+            _document(folder, output, classifier, tokenizer, result, training, parts, measured, language, data, vectors)
+        for name, figures in measured.items():
+            shown = ", ".join(f"{translate(key)} {value:.4f}" for key, value in figures.items() if key != "loss")
+            accelerator.print(f"{translate(name)}: {shown}")
+        text = translate("Trained in {seconds} s; the model is in {folder}.", seconds=f"{result.seconds:.0f}", folder=output)
+        accelerator.print(text)
+    accelerator.wait_for_everyone()
+    return measured
+
+
+def _load(model: str, labels: list[str]) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
+    """A model that exists, with a head for these labels."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    from .prediction import loading
+
+    with loading(model):
+        classifier = AutoModelForSequenceClassification.from_pretrained(
+            model,
+            id2label=dict(enumerate(labels)),
+            label2id={label: index for index, label in enumerate(labels)},
+            ignore_mismatched_sizes=True,  # a head for other labels begins anew
+        )
+        return classifier, AutoTokenizer.from_pretrained(model)
+
+
+def _vocabulary(parts: "Splits", vectors, kind, lowercase, min_count, max_length, seed):
+    """A tokenizer, and its word vectors `(vocabulary, width)` where some are given."""
+    from .vocabulary import build_tokenizer, extend_tokenizer
+
+    if vectors is None:
+        tokenizer = build_tokenizer(
+            parts.train.texts, kind=kind, min_count=min_count, max_size=None, lowercase=lowercase, max_length=max_length
+        )
+        return tokenizer, None
+
+    import numpy as np
+    from transformers import PreTrainedTokenizerFast
+
+    from .vectors import KeyedVectors
+
+    known = KeyedVectors.from_folder(vectors)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(vectors, model_max_length=max_length)
+    tokenizer = extend_tokenizer(tokenizer, parts.train.texts, min_count=min_count)
+    # A word without a vector gets a random one of the size of the others (Kim 2014, section 3.3, footnote 3).
+    spread = known.matrix.std()
+    rng = np.random.default_rng(seed)
+    table = rng.normal(0.0, spread, (len(tokenizer), known.matrix.shape[1])).astype(np.float32)
+    vocabulary = tokenizer.get_vocab()
+    table[[vocabulary[word] for word in known.words]] = known.matrix
+    table[tokenizer.pad_token_id] = 0.0
+    return tokenizer, table
+
+
+def _build(family: str, fields: dict[str, Any], labels: list[str], vocab_size: int, table) -> "PreTrainedModel":
+    """A new classifier, its word vectors from `table` where there is one."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    from .families import embedding_width_field, make_config
+
+    names = {"id2label": dict(enumerate(labels)), "label2id": {label: index for index, label in enumerate(labels)}}
+    config = make_config(family, **{**fields, "vocab_size": vocab_size, **names})
+    if table is not None:
+        config = make_config(
+            family, **{**fields, "vocab_size": vocab_size, **names, embedding_width_field(config): table.shape[1]}
+        )
+    classifier = AutoModelForSequenceClassification.from_config(config)
+    if table is not None:
+        vectors = torch.from_numpy(table)
+        backbone = classifier.base_model
+        if hasattr(backbone, "set_word_vectors"):
+            backbone.set_word_vectors(vectors)
+        else:
+            with torch.no_grad():
+                backbone.get_input_embeddings().weight.copy_(vectors)
+    return classifier
+
+
+def _baseline(parts: "Splits", name: str, language: str) -> dict[str, float]:
+    """TF-IDF with logistic regression on the same parts."""
+    from .corpus import label_names
+    from .evaluation import ClassificationMetrics, tfidf_baseline
+
+    part = parts.test if name == "test" else parts.dev
+    assert part is not None
+    ids = {label: index for index, label in enumerate(label_names(parts.train))}
+    guessed = tfidf_baseline(
+        parts.train.texts, parts.train.labels, part.texts, language="zh" if language == "zh" else "en"
+    )
+    figures = ClassificationMetrics().compute(
+        predictions=[ids[label] for label in guessed], references=[ids[label] for label in part.labels]
+    )
+    return {f"baseline_{key}": float(value) for key, value in figures.items()}
+
+
+def _guess_language(texts: list[str]) -> str:
+    """`zh` where a fifth of the letters are Han characters, else `en`."""
+    letters = [letter for text in texts[:1000] for letter in text if letter.isalpha()]
+    han = sum("\u4e00" <= letter <= "\u9fff" for letter in letters)
+    return "zh" if han > 0.2 * len(letters) else "en"
+
+
+def _document(
+    folder, output, classifier, tokenizer, result, training, parts, measured, language, data, vectors
+) -> None:
+    """The log, the curve, the figures and the card beside a classifier."""
+    from .messages import language as spoken
+    from .model_card import ModelCardFacts, write_model_card
+    from .plots import training_curve
+    from .reports import write_history, write_json
+    from .tasks.classification import probabilities
+    from .training import make_accelerator
+
+    write_history(result.history, folder)
+    write_json(measured, folder / "metrics.json")
+    pictures = []
+    if result.history:
+        training_curve(result.history, folder / "training_curve.png", language=spoken())
+        pictures.append(("training_curve.png", "Training"))
+    texts = list(dict.fromkeys((parts.test or parts.dev or parts.train).texts))[:3]
+    scores = probabilities(classifier, tokenizer, texts, make_accelerator(training))
+    names = classifier.config.id2label
+    family = classifier.config.model_type.removeprefix("wordemb_")
+    own = classifier.config.to_diff_dict()
+    hidden = {"id2label", "label2id", "auto_map", "architectures", "transformers_version", "model_type", "dtype"}
+    baseline_prefix = "baseline_"
+    final = measured.get("test") or measured.get("dev") or {}
+    baseline = {
+        key.removeprefix(baseline_prefix): value for key, value in final.items() if key.startswith(baseline_prefix)
+    }
+    write_model_card(
+        folder,
+        ModelCardFacts(
+            model_name=output.name,
+            family=family,
+            auto_class="AutoModelForSequenceClassification",
+            pipeline_tag="text-classification",
+            language=language,
+            num_parameters=classifier.num_parameters(),
+            file_size_bytes=(folder / "model.safetensors").stat().st_size,
+            vocab_size=len(tokenizer),
+            labels=list(names.values()),
+            dataset_name=data.stem if data.is_file() else data.name,
+            dataset_sizes={
+                name: len(part)
+                for name, part in (("train", parts.train), ("dev", parts.dev), ("test", parts.test))
+                if part is not None
+            },
+            metrics={
+                name: {key: value for key, value in figures.items() if not key.startswith(baseline_prefix)}
+                for name, figures in measured.items()
+            },
+            baseline=baseline or None,
+            settings={
+                **{name: value for name, value in own.items() if name not in hidden},
+                **{name: getattr(training, name) for name in ("epochs", "learning_rate", "schedule", "weight_decay")},
+                "seed": training.seed,
+                **({"vectors": vectors.name} if vectors else {}),
+            },
+            examples=[
+                (text, {names[index]: float(row[index]) for index in row.argsort()[::-1][:3]})
+                for text, row in zip(texts, scores, strict=True)
+            ],
+            pictures=pictures,
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Pre-training objectives: what a batch is when the text itself is the teacher."""

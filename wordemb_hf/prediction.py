@@ -1,0 +1,166 @@
+"""The verbs `predict` and `evaluate`: a classifier at work, and how well it does."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .errors import UserError
+from .messages import translate
+
+
+def predict(
+    model: Annotated[str, typer.Argument(help="Folder or Hub name of a classifier.")],
+    texts: Annotated[list[str] | None, typer.Argument(help="One or more texts.")] = None,
+    file: Annotated[Path | None, typer.Option(help="File of texts: txt, jsonl, csv or tsv, also .gz.")] = None,
+    text_column: Annotated[str, typer.Option(help="Column of the text in jsonl, csv and tsv.")] = "text",
+    top: Annotated[int, typer.Option(help="Labels to show for each text.")] = 1,
+    output: Annotated[Path | None, typer.Option(help="File for the answers, one JSON object a line.")] = None,
+) -> list[dict[str, Any]]:
+    """Label texts.
+
+    Returns:
+        For each text `{"text": ..., "labels": [{"label": ..., "score": ...}, ...]}`, the likeliest label first.
+
+    Raises:
+        UserError: without texts, or for a model or file that cannot be read.
+    """
+    texts = gather_texts(texts, file, text_column)
+    if top < 1:
+        raise UserError(f"top is {top}, but must be at least 1")
+
+    from accelerate import Accelerator
+
+    from .reports import write_lines
+    from .tasks.classification import probabilities
+
+    classifier, tokenizer = load_classifier(model)
+    scores = probabilities(classifier, tokenizer, texts, Accelerator())
+    names = classifier.config.id2label
+    answers = [
+        {
+            "text": text,
+            "labels": [{"label": names[index], "score": float(row[index])} for index in row.argsort()[::-1][:top]],
+        }
+        for text, row in zip(texts, scores, strict=True)
+    ]
+    if output is not None:
+        write_lines((json.dumps(answer, ensure_ascii=False) for answer in answers), output)
+        return answers
+    for answer in answers:
+        labels = "  ".join(f"{label['label']} {label['score']:.3f}" for label in answer["labels"])
+        print(f"{labels}\t{answer['text']}")
+    return answers
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Folder or Hub name of a classifier.")],
+    data: Annotated[Path, typer.Option(help="Labelled texts: tsv, csv, jsonl, or a folder with a test part.")],
+    text_column: Annotated[str, typer.Option(help="Column of the text in jsonl and csv.")] = "text",
+    label_column: Annotated[str, typer.Option(help="Column of the label in jsonl and csv.")] = "label",
+    output: Annotated[Path | None, typer.Option(help="File for the figures, as JSON.")] = None,
+) -> dict[str, float]:
+    """Measure how well a classifier labels texts whose labels are known.
+
+    Returns:
+        `loss`, `accuracy` and `macro_f1`.
+
+    Raises:
+        UserError: for data or a model that cannot be read, or a label that the model does not know.
+    """
+    from .corpus import read_examples, require_known_labels
+
+    examples = read_examples(test_file(data), text_column=text_column, label_column=label_column)
+
+    from accelerate import Accelerator
+
+    from .reports import write_json
+    from .tasks.classification import TextClassification
+
+    classifier, tokenizer = load_classifier(model)
+    require_known_labels(examples, list(classifier.config.label2id))
+    accelerator = Accelerator()
+    task = TextClassification(tokenizer, examples, classifier.config.label2id)
+    figures = {name.removeprefix("eval_"): value for name, value in task.evaluate(classifier, accelerator).items()}
+    accelerator.print(
+        translate("{texts} texts", texts=len(examples))
+        + ": "
+        + ", ".join(f"{translate(name)} {value:.4f}" for name, value in figures.items())
+    )
+    if output is not None and accelerator.is_main_process:
+        write_json(figures, output)
+    return figures
+
+
+def gather_texts(texts: list[str] | None, file: Path | None, text_column: str) -> list[str]:
+    """The texts given one by one, in a file, or, when there is neither, on standard input.
+
+    Raises:
+        UserError: when there is nothing, or both.
+    """
+    from .corpus import read_texts
+
+    if texts and file:
+        raise UserError("give texts or --file, not both")
+    if file:
+        return list(read_texts(file, text_column=text_column))
+    if not texts and not sys.stdin.isatty():
+        texts = [line.rstrip("\r\n") for line in sys.stdin]
+    if not texts:
+        raise UserError("no text is given: name one or more, or --file")
+    return texts
+
+
+def test_file(data: Path) -> Path:
+    """`data` itself, or the test part of a folder.
+
+    Raises:
+        UserError: for a folder without one.
+    """
+    if not data.is_dir():
+        return data
+    found = [data / f"test{suffix}" for suffix in (".tsv", ".csv", ".jsonl") if (data / f"test{suffix}").is_file()]
+    if len(found) != 1:
+        raise UserError(f"{data} has {len(found)} files named test.tsv, test.csv or test.jsonl: name the one you mean")
+    return found[0]
+
+
+def load_classifier(model: str):
+    """A classifier and its tokenizer from a folder or the Hub.
+
+    Raises:
+        UserError: when there is none.
+    """
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    with loading(model):
+        classifier, report = AutoModelForSequenceClassification.from_pretrained(model, output_loading_info=True)
+        tokenizer = AutoTokenizer.from_pretrained(model)
+    if report["missing_keys"]:
+        raise UserError(f"{model} is no trained classifier: it has no {sorted(report['missing_keys'])[0]}")
+    return classifier, tokenizer
+
+
+@contextmanager
+def loading(model: str) -> Iterator[None]:
+    """One sentence in place of the many ways in which loading fails.
+
+    Raises:
+        UserError: when the block raises what transformers and the Hub client raise for a wrong folder or name.
+    """
+    from huggingface_hub.errors import StrictDataclassError
+    from safetensors import SafetensorError
+
+    if Path(model).is_dir() and not (Path(model) / "config.json").is_file():
+        raise UserError(f"{model} is no model folder: it has no config.json")
+    try:
+        yield
+    except (OSError, ValueError, SafetensorError, StrictDataclassError) as error:
+        if isinstance(error, UserError):
+            raise
+        first_line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise UserError(f"{model} cannot be loaded: {first_line}") from error

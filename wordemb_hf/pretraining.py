@@ -1,0 +1,177 @@
+"""The verb `pretrain`: from raw text to a model that has read it."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from .messages import translate
+
+Precision = Literal["no", "bf16", "fp16"]
+
+
+def pretrain(
+    corpus: Annotated[list[Path], typer.Option(help="Text: txt, jsonl, csv or tsv, also .gz, or a folder of them.")],
+    output: Annotated[Path, typer.Option(help="Folder for the model; it must be new or empty.")],
+    family: Annotated[str, typer.Option(help="What to train: word2vec.")] = "word2vec",
+    text_column: Annotated[str, typer.Option(help="Column of the text in jsonl, csv and tsv.")] = "text",
+    tokenizer_kind: Annotated[
+        Literal["word", "char"], typer.Option(help="word for English and its like, char for Chinese.")
+    ] = "word",
+    lowercase: Annotated[bool, typer.Option(help="Take upper and lower case for the same.")] = True,
+    min_count: Annotated[int, typer.Option(help="Leave out words that occur less often.")] = 5,
+    max_vocab_size: Annotated[int, typer.Option(help="Keep at most so many words.")] = 200_000,
+    algorithm: Annotated[Literal["skipgram", "cbow"], typer.Option(help="How neighbours predict.")] = "skipgram",
+    hidden_size: Annotated[int, typer.Option(help="Width of a word vector.")] = 100,
+    window_size: Annotated[int, typer.Option(help="Words on each side, at most.")] = 5,
+    num_negatives: Annotated[int, typer.Option(help="Noise words for each window.")] = 5,
+    subsample_threshold: Annotated[float, typer.Option(help="Thin out words above this share; 0 for never.")] = 1e-3,
+    epochs: Annotated[int, typer.Option(help="Passes over the text.")] = 5,
+    batch_size: Annotated[int, typer.Option(help="Windows in a batch.")] = 512,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="At its highest.", show_default="0.025, for cbow 0.05")
+    ] = None,
+    mixed_precision: Annotated[Precision | None, typer.Option(help="no, bf16 or fp16.")] = None,
+    language: Annotated[str | None, typer.Option(help="Language of the text for the model card: en, zh, …")] = None,
+    seed: Annotated[int, typer.Option(help="Of everything that is random.")] = 0,
+    overwrite: Annotated[bool, typer.Option(help="Replace the output folder.")] = False,
+) -> Path:
+    """Train word vectors on raw text.
+
+    The folder that is written loads with `AutoModel.from_pretrained` and `AutoTokenizer.from_pretrained`; it holds the code, a
+    model card, a map of the words and the training curve. Show neighbours with `wordemb-hf neighbors FOLDER WORD`, fine-tune
+    with `wordemb-hf finetune --vectors FOLDER`.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UserError: for text that cannot be read, no word that is frequent enough, an impossible setting, or an output folder
+            with something in it.
+    """
+    from .families import make_config
+    from .folders import check_output, new_folder
+
+    check_output(output, overwrite)
+    if family != "word2vec":
+        from .errors import UserError
+
+        raise UserError(f"family is {family!r}, but pretrain knows only word2vec so far")
+    config = make_config(  # an impossible setting is refused before any text is read
+        family,
+        hidden_size=hidden_size,
+        algorithm=algorithm,
+        window_size=window_size,
+        num_negatives=num_negatives,
+        subsample_threshold=subsample_threshold,
+    )
+
+    import torch
+    from transformers import AutoModelForPreTraining
+
+    from .corpus import read_texts
+    from .objectives.windows import ContextWindows, WordWindows
+    from .training import TrainingSettings, make_accelerator, train
+    from .vocabulary import build_tokenizer, encode_corpus
+
+    settings = TrainingSettings(
+        epochs=epochs,
+        learning_rate=learning_rate or (0.05 if algorithm == "cbow" else 0.025),
+        optimizer="sgd",
+        floor=1e-4,
+        summed_loss=True,
+        mixed_precision=mixed_precision,
+        seed=seed,
+    )
+    accelerator = make_accelerator(settings)
+    accelerator.print(translate("Counting words in {corpus} …", corpus=", ".join(map(str, corpus))))
+    tokenizer = build_tokenizer(
+        read_texts(corpus, text_column=text_column),
+        kind=tokenizer_kind,
+        min_count=min_count,
+        max_size=max_vocab_size,
+        lowercase=lowercase,
+    )
+    ids = encode_corpus(tokenizer, read_texts(corpus, text_column=text_column))
+    counts = ids.counts(len(tokenizer))
+    accelerator.print(
+        translate(
+            "{tokens} words in {documents} documents; {vocabulary} different ones occur at least {min_count} times.",
+            tokens=f"{len(ids.ids):,}",
+            documents=f"{len(ids.offsets) - 1:,}",
+            vocabulary=f"{len(tokenizer):,}",
+            min_count=min_count,
+        )
+    )
+
+    config.vocab_size = len(tokenizer)
+    model = AutoModelForPreTraining.from_config(config)
+    model.word_counts.copy_(torch.from_numpy(counts))
+    tables = (model.get_input_embeddings(), model.get_output_embeddings())
+    for table in tables:
+        table.sparse = True  # a batch touches few rows: gradients for all of them would be most of the work
+    objective = ContextWindows if algorithm == "cbow" else WordWindows
+    windows = objective(ids.ids, ids.offsets, counts, window_size, subsample_threshold, batch_size, seed)
+    result = train(model, windows, settings, accelerator)
+    for table in tables:
+        table.sparse = False
+    with torch.no_grad():
+        # An unknown word is most like the rarest ones.
+        rows = tables[0].weight
+        rows[tokenizer.pad_token_id] = 0
+        rows[tokenizer.unk_token_id] = rows[-max(len(rows) // 100, 1) :].mean(0)
+
+    if accelerator.is_main_process:
+        with new_folder(output) as folder:
+            model.cpu().save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+            _document(folder, output, model, tokenizer, result, settings, corpus, ids, language)
+        speed = len(ids.ids) * epochs / max(result.seconds, 1e-9)
+        accelerator.print(
+            translate(
+                "Trained in {seconds} s, {speed} words/s; the model is in {folder}.",
+                seconds=f"{result.seconds:.0f}",
+                speed=f"{speed:,.0f}",
+                folder=output,
+            )
+        )
+    accelerator.wait_for_everyone()
+    return output
+
+
+def _document(folder, output, model, tokenizer, result, settings, corpus, ids, language) -> None:
+    """The log, the pictures and the card beside a model of word vectors."""
+    from .messages import language as spoken
+    from .model_card import ModelCardFacts, write_model_card
+    from .plots import training_curve, word_map
+    from .reports import write_history
+    from .vectors import KeyedVectors
+
+    write_history(result.history, folder)
+    training_curve(result.history, folder / "training_curve.png", language=spoken())
+    vectors = KeyedVectors.from_folder(folder)
+    # Very frequent words are function words, which tell little on a map.
+    shown = [row for row, word in enumerate(vectors.words) if any(map(str.isalpha, word))][50:300]
+    shown = shown or list(range(len(vectors)))
+    word_map([vectors.words[row] for row in shown], vectors.matrix[shown], folder / "word_map.png", language=spoken())
+    write_model_card(
+        folder,
+        ModelCardFacts(
+            model_name=output.name,
+            family="word2vec",
+            auto_class="AutoModel",
+            pipeline_tag="feature-extraction",
+            language=language,
+            num_parameters=model.num_parameters(),
+            file_size_bytes=(folder / "model.safetensors").stat().st_size,
+            vocab_size=len(tokenizer),
+            dataset_name=", ".join(path.name for path in corpus),
+            dataset_sizes={"train": len(ids.offsets) - 1},
+            settings={
+                **{name: getattr(model.config, name) for name in ("algorithm", "hidden_size", "window_size")},
+                **{name: getattr(model.config, name) for name in ("num_negatives", "subsample_threshold")},
+                **{name: getattr(settings, name) for name in ("epochs", "learning_rate", "seed")},
+            },
+            pictures=[("word_map.png", "Words with similar vectors lie together"), ("training_curve.png", "Training")],
+        ),
+    )

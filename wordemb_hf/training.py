@@ -1,0 +1,278 @@
+"""The one training loop, on Accelerate: for pre-training and fine-tuning, on a CPU, one GPU or many.
+
+- Every process walks the same epochs and takes each `n`-th batch, so a run depends on the seed and not on how it was launched.
+- Accumulated batches are weighted by their number of predictions: the gradient is that of one large batch.
+- Losses stay on the device until they are logged; the loss that is shown is a mean over predictions.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object, set_seed
+from tqdm.auto import tqdm
+from transformers import PreTrainedModel
+
+from .batching import Batch, BatchSource, LazyBatches
+from .errors import UserError
+from .messages import translate
+from .optimization import OptimizerName, ScheduleName, make_optimizer, schedule
+
+Precision = Literal["no", "bf16", "fp16"]
+
+
+@dataclass
+class TrainingSettings:
+    """How to train.
+
+    Args:
+        epochs: passes over the data.
+        learning_rate: at its highest.
+        optimizer: `adamw` or `sgd`.
+        schedule: how the rate falls: `linear`, `cosine` or `constant`.
+        warmup: share of the training in which the rate rises.
+        floor: the rate falls to no less than this share of its highest.
+        weight_decay: of AdamW, for matrices that multiply.
+        accumulation: batches whose gradients make one step.
+        max_grad_norm: gradients are scaled down to this norm; 0 for never.
+        patience: evaluations without a better one before the training stops; 0 for never.
+        summed_loss: step along the sum of the predictions' losses and not their mean, as word2vec does.
+        mixed_precision: `no`, `bf16`, `fp16`, or `None` for what `accelerate launch` says.
+        seed: of everything that is random.
+        logging_steps: steps between two rows of the history.
+    """
+
+    epochs: int
+    learning_rate: float
+    optimizer: OptimizerName = "adamw"
+    schedule: ScheduleName = "linear"
+    warmup: float = 0.0
+    floor: float = 0.0
+    weight_decay: float = 0.0
+    accumulation: int = 1
+    max_grad_norm: float = 0.0
+    patience: int = 0
+    summed_loss: bool = False
+    mixed_precision: Precision | None = None
+    seed: int = 0
+    logging_steps: int = 50
+
+    def __post_init__(self):
+        for name, low in (("epochs", 0), ("accumulation", 1), ("patience", 0), ("logging_steps", 1)):
+            if getattr(self, name) < low:
+                raise UserError(f"{name} is {getattr(self, name)}, but must be at least {low}")
+        if not self.learning_rate > 0:
+            raise UserError(f"learning_rate is {self.learning_rate}, but must be above 0")
+        if not 0 <= self.warmup < 1:
+            raise UserError(f"warmup is {self.warmup}, but must be at least 0 and below 1: a share of the training")
+
+
+@dataclass
+class TrainingResult:
+    """What a training leaves beside the model.
+
+    Args:
+        history: rows of the log: `epoch`, `step` and `loss`, `learning_rate`, or `eval_...`.
+        best: the row of the evaluation whose weights the model now has; empty without evaluations.
+        seconds: wall time.
+    """
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def make_accelerator(settings: TrainingSettings) -> Accelerator:
+    """An Accelerator for these settings, with every random generator seeded."""
+    try:
+        accelerator = Accelerator(mixed_precision=settings.mixed_precision)
+    except ValueError as error:  # fp16 on a CPU, bf16 on a GPU without it
+        message = f"mixed_precision is {settings.mixed_precision!r}, which does not work here: {error}"
+        raise UserError(message) from error
+    set_seed(settings.seed)
+    return accelerator
+
+
+def train(
+    model: PreTrainedModel,
+    source: BatchSource,
+    settings: TrainingSettings,
+    accelerator: Accelerator,
+    evaluate: Callable[[PreTrainedModel], dict[str, float]] | None = None,
+    metric: str = "eval_loss",
+) -> TrainingResult:
+    """Train `model` in place.
+
+    Args:
+        model: any model that returns a mean loss.
+        source: what to train on.
+        settings: how to train.
+        accelerator: where to train.
+        evaluate: called after each epoch on every process; returns `eval_...` figures. With it, the model ends with the weights of
+            the best evaluation.
+        metric: the figure that decides which evaluation is best; smaller is better if it ends in `loss`.
+
+    Raises:
+        UserError: when the loss is no longer a number.
+    """
+    started = time.monotonic()
+    optimizer = make_optimizer(model, settings.optimizer, settings.learning_rate, settings.weight_decay)
+    prepared, optimizer = accelerator.prepare(model, optimizer)
+    result = TrainingResult()
+    best = _Best(metric)
+    log = _LossLog(accelerator.device)
+    step = 0
+    for epoch in range(settings.epochs):
+        prepared.train()
+        batches = source.epoch(epoch)
+        rounds = -(-len(batches) // accelerator.num_processes)
+        updates = range(0, rounds, settings.accumulation)
+        label = translate("epoch {epoch} of {epochs}", epoch=epoch + 1, epochs=settings.epochs)
+        bar = tqdm(updates, desc=label, unit=translate("step"), disable=not accelerator.is_main_process, leave=False)
+        for first in bar:
+            progress = (epoch + first / rounds) / settings.epochs
+            factor = schedule(settings.schedule, settings.warmup, settings.floor, progress)
+            for group in optimizer.param_groups:
+                group["lr"] = settings.learning_rate * factor
+            group_of_batches = [
+                _batch_of(batches, number, accelerator)
+                for number in range(first, min(first + settings.accumulation, rounds))
+            ]
+            _update(prepared, optimizer, source, group_of_batches, settings, accelerator, log)
+            step += 1
+            if step % settings.logging_steps == 0 or first == updates[-1]:
+                loss = log.mean(accelerator)
+                if not np.isfinite(loss):
+                    raise UserError(
+                        f"the loss is {loss} at step {step}: try a lower --learning-rate than {settings.learning_rate}, "
+                        "a --max-grad-norm, or no mixed precision"
+                    )
+                at = round((epoch + (first + settings.accumulation) / rounds), 4)
+                row = {"epoch": min(at, epoch + 1.0), "step": step, "loss": loss}
+                result.history.append(row | {"learning_rate": settings.learning_rate * factor})
+                bar.set_postfix_str(f"{translate('loss')} {loss:.4f}")
+        if evaluate is not None:
+            row = {"epoch": epoch + 1.0, "step": step, **evaluate(accelerator.unwrap_model(prepared))}
+            result.history.append(row)
+            best.see(row, accelerator.unwrap_model(prepared))
+            if accelerator.is_main_process:
+                tqdm.write(f"{label}: " + _figures(row))
+            if settings.patience and best.since >= settings.patience:
+                break
+    best.restore(accelerator.unwrap_model(prepared))
+    result.best = best.row
+    result.seconds = time.monotonic() - started
+    accelerator.wait_for_everyone()
+    return result
+
+
+def outputs_of(
+    model: PreTrainedModel, batches: LazyBatches, accelerator: Accelerator, pick: Callable[[Any], torch.Tensor]
+) -> tuple[np.ndarray, float | None]:
+    """One row of model output for each example, in the examples' order, and the mean loss where there are labels.
+
+    Every process computes its share of the batches; all of them return the whole.
+
+    Args:
+        model: the model.
+        batches: batches of examples; `batches.indices` says which.
+        accelerator: where to compute.
+        pick: from the model's output to `(batch, width)`.
+    """
+    was_training = model.training
+    model = model.to(accelerator.device).eval()
+    rows: list[tuple[np.ndarray, np.ndarray]] = []
+    loss, items = 0.0, 0
+    with torch.inference_mode(), accelerator.autocast():
+        for number in range(accelerator.process_index, len(batches), accelerator.num_processes):
+            batch = {name: tensor.to(accelerator.device) for name, tensor in batches[number].items()}
+            output = model(**batch)
+            indices = batches.indices[number]
+            rows.append((indices, pick(output).float().cpu().numpy()))
+            if getattr(output, "loss", None) is not None:
+                loss, items = loss + float(output.loss) * len(indices), items + len(indices)
+    model.train(was_training)
+    gathered = gather_object([(rows, loss, items)])
+    rows = [row for part, _, _ in gathered for row in part]
+    if not rows:
+        return np.zeros((0, 0), dtype=np.float32), None
+    order = np.concatenate([indices for indices, _ in rows])
+    values = np.concatenate([value for _, value in rows])
+    result = np.empty_like(values)
+    result[order] = values
+    seen = sum(part[2] for part in gathered)
+    return result, sum(part[1] for part in gathered) / seen if seen else None
+
+
+def _batch_of(batches: Sequence[Batch], number: int, accelerator: Accelerator) -> Batch:
+    # Every process must take as many steps as the others: the last round begins again from the first batch.
+    index = (number * accelerator.num_processes + accelerator.process_index) % len(batches)
+    return {name: tensor.to(accelerator.device, non_blocking=True) for name, tensor in batches[index].items()}
+
+
+def _update(model, optimizer, source, batches, settings, accelerator, log) -> None:
+    """One step of the optimizer on one or more batches."""
+    counts = [source.items(batch) for batch in batches]
+    total = sum(counts)
+    if accelerator.num_processes > 1:
+        total = accelerator.reduce(torch.as_tensor(total, device=accelerator.device), reduction="sum")
+    # Processes' gradients are averaged; times their number, that is the sum.
+    share = accelerator.num_processes if settings.summed_loss else accelerator.num_processes / total
+    for number, (batch, count) in enumerate(zip(batches, counts, strict=True)):
+        last = number == len(batches) - 1
+        with nullcontext() if last else accelerator.no_sync(model):
+            with accelerator.autocast():
+                loss = model(**batch).loss
+            accelerator.backward(loss * (count * share))
+        log.add(loss.detach(), count)
+    if settings.max_grad_norm:
+        accelerator.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
+    optimizer.step()
+    optimizer.zero_grad()
+
+
+class _LossLog:
+    """The mean loss of a prediction since it was last asked for, summed up on the device."""
+
+    def __init__(self, device: torch.device):
+        self._sums = torch.zeros(2, dtype=torch.float64, device=device)  # losses, predictions
+
+    def add(self, loss: torch.Tensor, count: int | torch.Tensor) -> None:
+        self._sums[0] += loss.double() * count
+        self._sums[1] += count
+
+    def mean(self, accelerator: Accelerator) -> float:
+        losses, count = accelerator.reduce(self._sums, reduction="sum").tolist()
+        self._sums.zero_()
+        return losses / max(count, 1.0)
+
+
+class _Best:
+    """The best evaluation so far and its weights."""
+
+    def __init__(self, metric: str):
+        self._metric, self._sign = metric, -1.0 if metric.endswith("loss") else 1.0
+        self._state: dict[str, torch.Tensor] = {}
+        self.row: dict[str, float] = {}
+        self.since = 0
+
+    def see(self, row: dict[str, float], model: PreTrainedModel) -> None:
+        if self.row and self._sign * row[self._metric] <= self._sign * self.row[self._metric]:
+            self.since += 1
+            return
+        self.row, self.since = row, 0
+        self._state = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+
+    def restore(self, model: PreTrainedModel) -> None:
+        if self._state:
+            model.load_state_dict(self._state)
+
+
+def _figures(row: dict[str, float]) -> str:
+    figures = {name.removeprefix("eval_"): value for name, value in row.items() if name.startswith("eval_")}
+    return ", ".join(f"{translate(name)} {value:.4f}" for name, value in figures.items())

@@ -1,0 +1,251 @@
+"""Counts and ids: a plain `tokenizer.json` of words or characters by frequency, and a corpus as one array of ids.
+
+What `save_pretrained` writes needs no code of ours again: `AutoTokenizer.from_pretrained(folder)` reads it.
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .errors import UserError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from tokenizers.trainers import WordLevelTrainer
+    from transformers import PreTrainedTokenizerFast
+
+PAD, UNK = "<pad>", "<unk>"
+KINDS = ("word", "char")
+
+# The names under which transformers looks for well-known special tokens.
+ROLES = {
+    "<s>": "bos_token",
+    "<bos>": "bos_token",
+    "[BOS]": "bos_token",
+    "</s>": "eos_token",
+    "<eos>": "eos_token",
+    "[EOS]": "eos_token",
+    "<mask>": "mask_token",
+    "[MASK]": "mask_token",
+    "<cls>": "cls_token",
+    "[CLS]": "cls_token",
+    "<sep>": "sep_token",
+    "[SEP]": "sep_token",
+}
+
+_CJK = r"\p{Han}\p{Hiragana}\p{Katakana}ー"
+_START = rf"[\p{{L}}\p{{N}}&&[^{_CJK}]]"
+_INNER = rf"[\p{{L}}\p{{N}}\p{{M}}&&[^{_CJK}]]"
+_ALONE = r"[^\s\p{Cc}\p{Cf}]"  # control and format characters (zero-width space, soft hyphen) only separate
+
+# In this order: 3.5 10:30 1,000 | 's 'll standing apart | don't o'clock 4th | any other symbol, with its accents
+WORD_PATTERN = "|".join(
+    (
+        r"\p{Nd}+(?:[.,:]\p{Nd}+)+",
+        rf"'(?i:s|m|d|t|re|ve|ll|em)(?!{_INNER})",
+        rf"{_START}{_INNER}*(?:'{_START}{_INNER}*)*",
+        rf"{_ALONE}\p{{M}}*",
+    )
+)
+CHAR_PATTERN = _ALONE
+
+
+@dataclass
+class Ids:
+    """A corpus as ids: document `i` is `ids[offsets[i]:offsets[i + 1]]`.
+
+    Shapes: ids int32 (tokens,); offsets int64 (documents + 1,).
+    """
+
+    ids: np.ndarray
+    offsets: np.ndarray
+
+    def counts(self, vocab_size: int) -> np.ndarray:
+        """How often each id occurs: int64 (vocab_size,)."""
+        total = np.zeros(vocab_size, np.int64)
+        # In slices, since bincount first widens what it counts to 8 bytes an id.
+        for start in range(0, len(self.ids), 1 << 22):
+            total += np.bincount(self.ids[start : start + (1 << 22)], minlength=vocab_size)
+        return total
+
+
+def build_tokenizer(
+    texts: Iterable[str],
+    *,
+    kind: str = "word",
+    min_count: int = 5,
+    max_size: int | None = 50000,
+    lowercase: bool = True,
+    special_tokens: Sequence[str] = (),
+    max_length: int | None = None,
+) -> PreTrainedTokenizerFast:
+    """Count `texts`, read once, and make a tokenizer of what occurs at least `min_count` times.
+
+    Ids: `<pad>` 0, `<unk>` 1, `special_tokens`, then tokens by falling frequency, ties by code point. Text is
+    normalised by NFKC (full-width forms become plain ones), curly apostrophes in words to straight ones.
+
+    Args:
+        kind: `word` keeps inner apostrophes, takes clitics that stand apart ('s), numbers such as 3.5 and 10:30 whole,
+            splits at hyphens, and takes any other symbol and every Chinese or Japanese character alone;
+            `char` takes every character alone and no white space.
+        max_size: at most this many tokens beside the special ones; None for all.
+        special_tokens: more special tokens; `<s>`, `</s>`, `<mask>`, `[CLS]` ... also become `bos_token` and so on.
+        max_length: where `truncation=True` cuts, in tokens (`model_max_length`).
+
+    Raises:
+        UserError: for an impossible value, or when nothing reaches `min_count`.
+    """
+    if kind not in KINDS:
+        raise UserError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
+    for name, value in (("min_count", min_count), ("max_size", max_size), ("max_length", max_length)):
+        if value is not None and value < 1:
+            raise UserError(f"{name} must be at least 1, not {value}")
+    if not all(special_tokens):
+        raise UserError("special_tokens must not hold an empty string")
+
+    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    specials = list(dict.fromkeys([PAD, UNK, *special_tokens]))
+    tokenizer = Tokenizer(models.WordLevel({PAD: 0, UNK: 1}, unk_token=UNK))
+    steps: list[normalizers.Normalizer] = [normalizers.NFKC()]
+    if kind == "word":
+        steps.append(normalizers.Replace("’", "'"))
+    if lowercase:
+        steps.append(normalizers.Lowercase())
+    tokenizer.normalizer = normalizers.Sequence(steps)
+    pattern = Regex(WORD_PATTERN if kind == "word" else CHAR_PATTERN)
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(pattern, behavior="removed", invert=True)
+    if kind == "char":
+        tokenizer.decoder = decoders.Fuse()  # without a decoder tokens are joined by spaces
+
+    size = len(specials) + (1 << 31 if max_size is None else max_size)
+    trainer = trainers.WordLevelTrainer(
+        vocab_size=size, min_frequency=min_count, special_tokens=specials, show_progress=False
+    )
+    tokenizer.train_from_iterator(_without(specials, texts), trainer)
+    if tokenizer.get_vocab_size() == len(specials):
+        raise UserError(_nothing_left(trainer, kind, min_count))
+    roles = {ROLES[token]: token for token in specials if token in ROLES}
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        unk_token=UNK,
+        padding_side="right",
+        model_input_names=["input_ids", "attention_mask"],
+        clean_up_tokenization_spaces=False,
+        **roles,
+        **({} if max_length is None else {"model_max_length": max_length}),
+    )
+
+
+def extend_tokenizer(
+    tokenizer: PreTrainedTokenizerFast, texts: Iterable[str], *, min_count: int = 1
+) -> PreTrainedTokenizerFast:
+    """A copy of `tokenizer` that also knows the words of `texts` which occur at least `min_count` times.
+
+    Ids that exist stay as they are; new words follow by falling frequency, ties by code point.
+
+    Raises:
+        UserError: if the tokenizer is not one of whole words or characters.
+    """
+    from tokenizers import Tokenizer, models, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    content = json.loads(tokenizer.backend_tokenizer.to_str())
+    if content["model"]["type"] != "WordLevel":
+        raise UserError(f"a tokenizer of type {content['model']['type']} cannot be given new words, one of type WordLevel can")
+    counter = Tokenizer(models.WordLevel(unk_token=UNK))
+    counter.normalizer = tokenizer.backend_tokenizer.normalizer
+    counter.pre_tokenizer = tokenizer.backend_tokenizer.pre_tokenizer
+    trainer = trainers.WordLevelTrainer(vocab_size=1 << 31, min_frequency=min_count, show_progress=False)
+    counter.train_from_iterator(_without(tokenizer.all_special_tokens, texts), trainer)
+    vocabulary = content["model"]["vocab"]
+    for word in sorted(counter.get_vocab(), key=counter.token_to_id):
+        vocabulary.setdefault(word, len(vocabulary))
+    return PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(json.dumps(content)),
+        model_max_length=tokenizer.model_max_length,
+        padding_side=tokenizer.padding_side,
+        model_input_names=tokenizer.model_input_names,
+        clean_up_tokenization_spaces=False,
+        **tokenizer.special_tokens_map,
+    )
+
+
+def encode_corpus(tokenizer: PreTrainedTokenizerFast, texts: Iterable[str], *, drop_unknown: bool = True) -> Ids:
+    """Encode all `texts` whole, no special tokens around them; the memory is that of the ids and a chunk of text.
+
+    With `drop_unknown` unknown tokens (and a literal `<pad>`) are taken out before any window is made, as word2vec.c
+    does. Documents that are then empty are left out.
+    """
+    backend = tokenizer.backend_tokenizer
+    # Left over from an earlier call; every call of the tokenizer itself sets them anew.
+    backend.no_truncation()
+    backend.no_padding()
+    dropped = [tokenizer.pad_token_id, tokenizer.unk_token_id] if drop_unknown else []
+    # array.array grows in place: lists of arrays would need the memory twice when joined.
+    ids, lengths = array("i"), array("i")
+    for chunk in _chunks(texts):
+        rows, counts = _encode(backend, chunk, dropped)
+        ids.frombytes(rows.tobytes())
+        lengths.frombytes(counts.tobytes())
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(np.frombuffer(lengths, np.int32), out=offsets[1:])
+    return Ids(np.frombuffer(ids, np.int32), offsets)
+
+
+def _encode(backend: Tokenizer, chunk: list[str], dropped: list[int | None]) -> tuple[np.ndarray, np.ndarray]:
+    """The ids of a chunk end to end, and the length of each document that is not empty."""
+    rows = [encoding.ids for encoding in backend.encode_batch_fast(chunk, add_special_tokens=False)]
+    lengths = np.fromiter(map(len, rows), np.int32, len(rows))
+    flat = np.fromiter((token for row in rows for token in row), np.int32, int(lengths.sum()))
+    keep = np.ones(len(flat), bool)
+    for token in dropped:
+        if token is not None:
+            keep &= flat != token
+    document = np.repeat(np.arange(len(rows)), lengths)
+    lengths = np.bincount(document[keep], minlength=len(rows)).astype(np.int32)
+    return flat[keep], lengths[lengths > 0]
+
+
+def _chunks(texts: Iterable[str], characters: int = 1 << 18) -> Iterator[list[str]]:
+    """Lists of texts of about so many characters together."""
+    chunk: list[str] = []
+    size = 0
+    for text in texts:
+        chunk.append(text)
+        size += len(text) + 1
+        if size >= characters:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _without(specials: list[str], texts: Iterable[str]) -> Iterator[str]:
+    """Encoding finds special tokens in the text (Wikitext's `<unk>`) before it looks for words: so must counting."""
+    for text in texts:
+        for token in specials:
+            if token in text:
+                text = text.replace(token, " ")
+        yield text
+
+
+def _nothing_left(trainer: WordLevelTrainer, kind: str, min_count: int) -> str:
+    noun = "word" if kind == "word" else "character"
+    # The counts stay in the trainer, whose only window on them is its pickled state.
+    words: dict[str, int] = json.loads(trainer.__getstate__())["WordLevelTrainer"].get("words", {})
+    if not words:
+        return f"the corpus holds no {noun} at all: give text"
+    word, count = min(words.items(), key=lambda item: (-item[1], item[0]))
+    return (
+        f"no {noun} of the corpus occurs at least {min_count} times (the most frequent, {word!r}, occurs "
+        f"{count} {'time' if count == 1 else 'times'}): lower --min-count or give more text"
+    )
