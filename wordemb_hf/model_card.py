@@ -254,10 +254,11 @@ def _number(value: Any) -> str:
     """Four digits that count; integers with thousands apart; a dash for nothing."""
     if value is None:
         return "–"
+    value = value.item() if hasattr(value, "item") else value  # numpy's numbers
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    if isinstance(value, float):  # numpy's float64 too
-        return f"{float(value):.4f}" if 0 <= value <= 1 else f"{float(value):.4g}"
+    if isinstance(value, float):
+        return f"{value:.4f}" if 0 <= value <= 1 else f"{value:.4g}"
     return str(value)
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from .errors import UserError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.font_manager import FontProperties
 
 __all__ = ["training_curve", "word_map"]
@@ -155,7 +155,8 @@ def word_map(
     text = WORDS[_language(language)]
     title = text["word_map"]
     fonts = _Fonts([title, *words])
-    figure = _figure((1400, 1050))
+    canvas = _canvas((1400, 1050))
+    figure = canvas.figure
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, 1400), ylim=(0, 1050))  # data units are pixels, so that boxes and points can be compared
     axes.axis("off")
@@ -171,7 +172,7 @@ def word_map(
         for w, c in zip(words, shades, strict=True)
     ]
     with fonts.quiet():
-        renderer = figure.canvas.get_renderer()
+        renderer = canvas.get_renderer()
         extents = [label.get_window_extent(renderer) for label in labels]
         boxes = np.array([[extent.width + 7, extent.height + 3] for extent in extents])
         places = _spread(centres, boxes, low=low, high=high)
@@ -180,8 +181,8 @@ def word_map(
             label.set_position(place)
             label.set_visible(bool(visible))
         axes.imshow(_mist(places, shades), extent=(0, 1400, 0, 1050), origin="lower", aspect="auto", zorder=1)
-        axes.scatter(*places[~shown].T, s=7, c=shades[~shown], alpha=0.7, linewidths=0, zorder=2)
-        _write(figure, path)
+        axes.scatter(places[~shown, 0], places[~shown, 1], s=7, c=shades[~shown], alpha=0.7, linewidths=0, zorder=2)
+        _write(canvas, path)
 
 
 def training_curve(history: list[dict[str, Any]], path: str | os.PathLike[str], *, language: str = "en") -> None:
@@ -197,6 +198,8 @@ def training_curve(history: list[dict[str, Any]], path: str | os.PathLike[str], 
     Raises:
         UserError: no row has a finite loss or metric.
     """
+    from matplotlib.ticker import MaxNLocator
+
     text = WORDS[_language(language)]
     metric = _metric_of(history)
     train, loss = _series(history, "loss"), _series(history, "eval_loss")
@@ -211,7 +214,8 @@ def training_curve(history: list[dict[str, Any]], path: str | os.PathLike[str], 
     title = text["training_curve"]
     fonts = _Fonts([title, name, best_text, *(text[key] for key in ("epoch", "loss", "train_loss", "eval_loss"))])
 
-    figure = _figure((1400, 800))
+    canvas = _canvas((1400, 800))
+    figure = canvas.figure
     left = figure.add_axes((0.075, 0.13, 0.85, 0.71))
     left.set_facecolor(PAPER)
     lines = []
@@ -224,15 +228,15 @@ def training_curve(history: list[dict[str, Any]], path: str | os.PathLike[str], 
         lines += left.plot(*loss.T, color=ORANGE, linewidth=2, marker="o", markersize=5, label=text["eval_loss"])
     if len(train) or len(loss):
         left.set_ylabel(text["loss"], color=INK, labelpad=10, fontproperties=fonts.of(text["loss"], size=11))
-    right = None
+    right = left  # one axis is enough for a metric without losses
     if len(score):
         right = left.twinx() if len(train) or len(loss) else left
         lines += right.plot(*score.T, color=GREEN, linewidth=2, marker="s", markersize=5, label=name)
         right.set_ylabel(name, color=GREEN, labelpad=10, fontproperties=fonts.of(name, size=11))
         right.margins(y=0.15)
-    left.xaxis.get_major_locator().set_params(integer=np.ptp(left.get_xlim()) > 2)
+    left.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=bool(np.ptp(left.get_xlim()) > 2)))
     left.set_xlabel(text["epoch"], color=INK, labelpad=8, fontproperties=fonts.of(text["epoch"], size=11))
-    for axes in {left, right} - {None}:
+    for axes in {left, right}:
         _tidy(axes, grid=axes is left)
 
     if best is not None:
@@ -263,7 +267,7 @@ def training_curve(history: list[dict[str, Any]], path: str | os.PathLike[str], 
     for entry in legend.get_texts():
         entry.set_fontproperties(fonts.of(entry.get_text(), size=10.5))
     with fonts.quiet():
-        _write(figure, path)
+        _write(canvas, path)
 
 
 # --- words on a plane -------------------------------------------------------------------------------------------------
@@ -286,10 +290,16 @@ def _flatten(rows: np.ndarray, seed: int) -> np.ndarray:
     if rows.shape[1] > 50 and count > 50:
         rows = PCA(50, random_state=seed).fit_transform(rows)
     if count >= 8 and np.ptp(rows, axis=0).any():
-        # The exact method: quick enough for 250 points, and the same from run to run whatever the number of threads.
-        perplexity = min(20.0, (count - 1) / 3)
-        points = TSNE(2, perplexity=perplexity, init=_principal(rows) * 1e-4, method="exact", random_state=seed)
-        points = points.fit_transform(rows.astype(np.float32))
+        # The exact method is quick enough for 250 points, and does not sum in the order in which threads come in.
+        tsne = TSNE(
+            2,
+            perplexity=min(20.0, (count - 1) / 3),
+            init=_principal(rows) * 1e-4,
+            method="exact",
+            max_iter=500,
+            random_state=seed,
+        )
+        points = tsne.fit_transform(rows.astype(np.float32))
     else:
         points = _principal(rows)
     # t-SNE leaves wide gaps between tight clusters: half-way to even ranks, labels have room and clusters stay.
@@ -404,13 +414,11 @@ def _plain(word: str) -> str:
     return word.replace("$", r"\$")
 
 
-def _figure(pixels: tuple[int, int]) -> Figure:
+def _canvas(pixels: tuple[int, int]) -> FigureCanvasAgg:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(pixels[0] / 140, pixels[1] / 140), dpi=140, facecolor=PAPER)
-    FigureCanvasAgg(figure)
-    return figure
+    return FigureCanvasAgg(Figure(figsize=(pixels[0] / 140, pixels[1] / 140), dpi=140, facecolor=PAPER))
 
 
 def _tidy(axes: Any, *, grid: bool) -> None:
@@ -422,12 +430,12 @@ def _tidy(axes: Any, *, grid: bool) -> None:
         axes.set_axisbelow(True)
 
 
-def _write(figure: Figure, path: str | os.PathLike[str]) -> None:
+def _write(canvas: FigureCanvasAgg, path: str | os.PathLike[str]) -> None:
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
     try:
-        figure.canvas.print_png(beside, metadata={"Software": None})
+        canvas.print_png(beside, metadata={"Software": None})
         os.replace(beside, target)
     finally:
         beside.unlink(missing_ok=True)
