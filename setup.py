@@ -21,7 +21,7 @@ setup(
     license_files=["LICENSE"],
     keywords="word-embeddings word2vec fasttext textcnn lstm elmo attention transformer huggingface nlp",
     classifiers=[
-        "Development Status :: 4 - Beta",
+        "Development Status :: 3 - Alpha",
         "Intended Audience :: Developers",
         "Intended Audience :: Education",
         "Intended Audience :: Science/Research",
@@ -62,6 +62,8 @@ setup(
         "typer>=0.15",
     ],
     extras_require={
+        # Noto Sans SC: the font of Chinese words in pictures, where the system has none.
+        "zh": ["pylopdf-fonts-zh-cn>=0.1.1"],
         "dev": [
             "build>=1.2",
             "mypy>=1.15",

@@ -24,7 +24,7 @@ _MODULE_OF = {
     for name in names
 }
 
-__all__ = ["FAMILIES", *_MODULE_OF]  # noqa: PLE0604 - the names are strings, read from the table above
+__all__ = ["FAMILIES", *_MODULE_OF]
 
 
 def __getattr__(name: str) -> Any:

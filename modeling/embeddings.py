@@ -4,14 +4,14 @@ import torch
 from torch import Tensor, nn
 
 
-def embed_words(
+def look_up_words(
     table: nn.Embedding,
     input_ids: Tensor | None,
     attention_mask: Tensor | None,
     inputs_embeds: Tensor | None,
     pad_token_id: int | None,
 ) -> tuple[Tensor, Tensor]:
-    """Look words up and zero what is padding, so that no later layer can see it.
+    """Look words up, and tell words from padding.
 
     Args:
         table: the word vectors, `(vocabulary, width)`.
@@ -21,14 +21,12 @@ def embed_words(
         pad_token_id: the id of padding, or `None`.
 
     Returns:
-        Vectors `(batch, length, width)` and a boolean mask `(batch, length)`. A text of no tokens at all, length 0,
-        becomes one position of padding: convolutions and poolings need something to stand on.
+        Vectors `(batch, length, width)` and a boolean mask `(batch, length)`.
 
     Raises:
         ValueError: when not exactly one of `input_ids` and `inputs_embeds` is given.
     """
-    if (input_ids is None) == (inputs_embeds is None):
-        raise ValueError("give either input_ids or inputs_embeds, not both and not neither")
+    given_length(input_ids, inputs_embeds)
     if input_ids is not None:
         # A tokenizer returns an empty text as a tensor of no floats, for want of an integer to tell the type by.
         input_ids = input_ids.long() if input_ids.is_floating_point() else input_ids
@@ -38,8 +36,36 @@ def embed_words(
     assert inputs_embeds is not None
     if attention_mask is None:
         attention_mask = torch.ones(inputs_embeds.shape[:2], dtype=torch.bool, device=inputs_embeds.device)
-    mask = attention_mask.bool()  # (batch, length)
-    if inputs_embeds.shape[1] == 0:
-        inputs_embeds = nn.functional.pad(inputs_embeds, (0, 0, 0, 1))  # (batch, 1, width)
+    return inputs_embeds, attention_mask.bool()
+
+
+def embed_words(
+    table: nn.Embedding,
+    input_ids: Tensor | None,
+    attention_mask: Tensor | None,
+    inputs_embeds: Tensor | None,
+    pad_token_id: int | None,
+) -> tuple[Tensor, Tensor]:
+    """Look words up and zero what is padding, so that no later layer can see it.
+
+    Takes and raises what `look_up_words` does. A text of no tokens at all, length 0, becomes one position of padding:
+    convolutions and poolings need something to stand on.
+    """
+    vectors, mask = look_up_words(table, input_ids, attention_mask, inputs_embeds, pad_token_id)
+    if mask.shape[1] == 0:
+        vectors = nn.functional.pad(vectors, (0, 0, 0, 1))  # (batch, 1, width)
         mask = nn.functional.pad(mask, (0, 1))  # (batch, 1)
-    return inputs_embeds.masked_fill(~mask.unsqueeze(-1), 0.0), mask
+    return vectors.masked_fill(~mask.unsqueeze(-1), 0.0), mask
+
+
+def given_length(input_ids: Tensor | None, inputs_embeds: Tensor | None) -> int:
+    """Tokens in each text as the caller counts them, 0 where `embed_words` makes one position of none.
+
+    Raises:
+        ValueError: when not exactly one of `input_ids` and `inputs_embeds` is given.
+    """
+    if input_ids is not None and inputs_embeds is None:
+        return input_ids.shape[1]
+    if inputs_embeds is not None and input_ids is None:
+        return inputs_embeds.shape[1]
+    raise ValueError("give either input_ids or inputs_embeds, not both and not neither")

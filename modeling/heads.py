@@ -6,19 +6,30 @@ The one block that reads a config. A family's class is the mixin, the family's o
         backbone_class = XModel
 
 The contract: `base_model_prefix` names the attribute that holds the backbone; the backbone's forward takes `input_ids`,
-`attention_mask`, `inputs_embeds` and `output_hidden_states` and returns `last_hidden_state (batch, length, hidden_size)` and
-`pooler_output (batch, hidden_size)`; the config has `hidden_size`, `num_labels`, `problem_type` and `classifier_dropout`.
-Each head's parameters have a name of their own (`classifier`, `tagger`): under one shared name, one head would load the
-other's weights without a word.
+`attention_mask`, `inputs_embeds` and `output_hidden_states` and returns `last_hidden_state (batch, length,
+hidden_size)` and `pooler_output (batch, hidden_size)`; the config has `hidden_size`, `num_labels`, `problem_type` and
+`classifier_dropout`. Each head's parameters have a name of their own (`classifier`, `tagger`): under one shared name,
+one head would load the other's weights without a word.
 """
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput, TokenClassifierOutput
 from transformers.utils.generic import can_return_tuple
 
+# A plain mixin; only a type checker needs to know what stands behind it among the bases of a class.
+if TYPE_CHECKING:
+    _Mixin = PreTrainedModel
+else:
+    _Mixin = object
 
-class SequenceClassificationHead:
+
+class SequenceClassificationHead(_Mixin):
     """Dropout and a linear layer on the text's vector: classes, several labels at once, or a regression."""
+
+    backbone_class: type[PreTrainedModel]
 
     # Trainer: the loss is a mean over this batch, so it must be divided when gradients are accumulated.
     accepts_loss_kwargs = False
@@ -61,8 +72,10 @@ class SequenceClassificationHead:
         return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
 
 
-class TokenClassificationHead:
+class TokenClassificationHead(_Mixin):
     """Dropout and a linear layer on each token's vector."""
+
+    backbone_class: type[PreTrainedModel]
 
     accepts_loss_kwargs = False
 

@@ -8,6 +8,8 @@ Kim 2014, "Convolutional Neural Networks for Sentence Classification" (EMNLP), s
 - `multichannel`: a frozen and a trained copy, two channels under the same windows.
 """
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -18,7 +20,7 @@ from transformers.utils.generic import can_return_tuple
 
 from .configuration_textcnn import TextCNNConfig
 from .convolution import ParallelConvolutions
-from .embeddings import embed_words
+from .embeddings import embed_words, given_length
 from .heads import SequenceClassificationHead, TokenClassificationHead
 from .hub_ready import HubReadyMixin
 from .pooling import masked_max
@@ -39,7 +41,8 @@ class TextCNNPreTrainedModel(HubReadyMixin, PreTrainedModel):
             init.uniform_(module.weight, -bound, bound)
         elif isinstance(module, nn.Conv1d):
             init.kaiming_uniform_(module.weight, nonlinearity="relu")
-            init.zeros_(module.bias)
+            if module.bias is not None:
+                init.zeros_(module.bias)
         elif isinstance(module, nn.Linear):
             init.xavier_uniform_(module.weight)
             init.zeros_(module.bias)
@@ -54,7 +57,7 @@ class TextCNNPreTrainedModel(HubReadyMixin, PreTrainedModel):
 
     def _resize_token_embeddings(self, new_num_tokens, pad_to_multiple_of=None, mean_resizing=True):
         resized = super()._resize_token_embeddings(new_num_tokens, pad_to_multiple_of, mean_resizing)
-        backbone = self.base_model
+        backbone = cast(TextCNNModel, self.base_model)
         if self.config.embedding_mode == "multichannel":
             backbone.static_embeddings = self._get_resized_embeddings(
                 backbone.static_embeddings, new_num_tokens, pad_to_multiple_of, mean_resizing
@@ -109,14 +112,15 @@ class TextCNNModel(TextCNNPreTrainedModel):
         """Convolve and pool.
 
         Args:
-            input_ids: `(batch, length)`; or `inputs_embeds`, `(batch, length, embedding_size)`, which fill both channels.
+            input_ids: `(batch, length)`; or `inputs_embeds`, `(batch, length, embedding_size)`, for both channels.
             attention_mask: 1 where there is a token, `(batch, length)`.
             output_hidden_states: also return `hidden_states`: the word vectors and the features.
 
         Returns:
-            `last_hidden_state (batch, length, hidden_size)`, zero where padded, and `pooler_output (batch, hidden_size)`.
+            `last_hidden_state (batch, length, hidden_size)`, zero where padded, and
+            `pooler_output (batch, hidden_size)`.
         """
-        length = (input_ids if input_ids is not None else inputs_embeds).shape[1]
+        length = given_length(input_ids, inputs_embeds)
         pad = self.config.pad_token_id
         embedded, mask = embed_words(self.word_embeddings, input_ids, attention_mask, inputs_embeds, pad)
         channels = embedded  # (batch, length, embedding_size)

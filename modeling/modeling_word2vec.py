@@ -21,7 +21,7 @@ from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
 
 from .configuration_word2vec import Word2VecConfig
-from .embeddings import embed_words
+from .embeddings import embed_words, given_length, look_up_words
 from .heads import SequenceClassificationHead, TokenClassificationHead
 from .hub_ready import HubReadyMixin
 from .pooling import masked_mean
@@ -96,9 +96,10 @@ class Word2VecModel(Word2VecPreTrainedModel):
             attention_mask: 1 where there is a token, `(batch, length)`.
 
         Returns:
-            `last_hidden_state (batch, length, hidden_size)`, zero where padded, and `pooler_output (batch, hidden_size)`.
+            `last_hidden_state (batch, length, hidden_size)`, zero where padded, and
+            `pooler_output (batch, hidden_size)`.
         """
-        length = (input_ids if input_ids is not None else inputs_embeds).shape[1]
+        length = given_length(input_ids, inputs_embeds)
         vectors, mask = embed_words(
             self.word_embeddings, input_ids, attention_mask, inputs_embeds, self.config.pad_token_id
         )
@@ -117,6 +118,7 @@ class Word2VecForPreTraining(Word2VecPreTrainedModel):
     """Skip-gram and CBOW with negative sampling."""
 
     accepts_loss_kwargs = False
+    word_counts: Tensor
 
     def __init__(self, config: Word2VecConfig):
         super().__init__(config)
@@ -167,13 +169,10 @@ class Word2VecForPreTraining(Word2VecPreTrainedModel):
             return Word2VecForPreTrainingOutput(logits=logits, hidden_states=outputs.hidden_states)
 
         # The backbone would zero the padding and take the mean, which skip-gram needs neither of.
-        if inputs_embeds is None:
-            inputs_embeds = self.word2vec.word_embeddings(input_ids)  # (batch, contexts, width)
-            if attention_mask is None and self.config.pad_token_id is not None:
-                attention_mask = input_ids != self.config.pad_token_id
-        if attention_mask is None:
-            attention_mask = torch.ones(inputs_embeds.shape[:2], device=inputs_embeds.device)
-        vectors, mask = inputs_embeds, attention_mask.bool() & (labels >= 0).unsqueeze(1)  # (batch, contexts)
+        embedded, mask = look_up_words(
+            self.word2vec.word_embeddings, input_ids, attention_mask, inputs_embeds, self.config.pad_token_id
+        )
+        vectors, mask = embedded, mask & (labels >= 0).unsqueeze(1)  # (batch, contexts, width), (batch, contexts)
         if self.config.algorithm == "cbow":
             vectors, mask = masked_mean(vectors, mask).unsqueeze(1), mask.any(1, keepdim=True)  # one context a window
         if negative_ids is None:
@@ -185,7 +184,7 @@ class Word2VecForPreTraining(Word2VecPreTrainedModel):
             outputs=self.output_embeddings(torch.cat([labels.clamp(min=0).unsqueeze(1), negative_ids], dim=1)),
             negative_mask=negative_ids != labels.unsqueeze(1),
         )
-        return Word2VecForPreTrainingOutput(loss=loss, hidden_states=(inputs_embeds,) if output_hidden_states else None)
+        return Word2VecForPreTrainingOutput(loss=loss, hidden_states=(embedded,) if output_hidden_states else None)
 
 
 class Word2VecForSequenceClassification(SequenceClassificationHead, Word2VecPreTrainedModel):

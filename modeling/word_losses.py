@@ -15,7 +15,7 @@ def negative_sampling_loss(contexts: Tensor, context_mask: Tensor, outputs: Tens
         contexts: vectors that predict, `(batch, contexts, width)`.
         context_mask: which of them exist, boolean `(batch, contexts)`.
         outputs: output vectors of the word to predict and of the noise words, `(batch, 1 + negatives, width)`.
-        negative_mask: which noise words count, boolean `(batch, negatives)`: one that happens to be the target does not.
+        negative_mask: which noise words count, boolean `(batch, negatives)`: one that is the target itself does not.
 
     Returns:
         A scalar in float32; 0 when there is no prediction.

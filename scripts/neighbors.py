@@ -1,4 +1,4 @@
-"""`neighbors` as a script, for `accelerate launch scripts/neighbors.py …`: the same options as `wordemb-hf neighbors`."""
+"""`neighbors` as a script, for `accelerate launch scripts/neighbors.py …`: the options of `wordemb-hf neighbors`."""
 
 import sys
 

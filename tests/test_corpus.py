@@ -89,6 +89,19 @@ def test_a_folder_is_its_readable_files_in_order(tmp_path):
     assert list(read_texts([str(tmp_path / "b.txt"), tmp_path])) == ["two", "one", "two"]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.tsv", "x\tone\ny\t\nz\t  \n"),
+        ("a.csv", 'text,label\none,x\n,y\n"  ",z\n'),
+        ("a.jsonl", as_jsonl(["one", "", "  "], ["x", "y", "z"])),
+    ],
+)
+def test_a_labelled_text_may_be_empty(tmp_path, name, content):
+    path = write(tmp_path / name, content)
+    assert read_examples(path) == Examples(["one", "", ""], ["x", "y", "z"], str(path))
+
+
 def test_only_the_first_tab_splits_and_a_quotation_mark_is_text(tmp_path):
     path = write(tmp_path / "a.tsv", 'x\t"one\ttwo\ny\tthree"\n')
     assert read_examples(path).texts == ['"one\ttwo', 'three"']
@@ -102,6 +115,14 @@ def test_a_cell_may_hold_lines(tmp_path):
 def test_a_long_cell_is_no_error(tmp_path):
     text = "word " * 100_000
     assert list(read_texts(write(tmp_path / "a.csv", f"text\n{text}\n"))) == [text.strip()]
+
+
+def test_empty_documents_are_kept_where_answers_must_stay_in_step(tmp_path):
+    path = write(tmp_path / "a.txt", "one\n\n  \ntwo\n")
+    assert list(read_texts(path)) == ["one", "two"]
+    assert list(read_texts(path, keep_empty=True)) == ["one", "", "", "two"]
+    with pytest.raises(UserError, match="is empty"):
+        list(read_texts(write(tmp_path / "b.txt", ""), keep_empty=True))
 
 
 def test_other_columns_and_integer_labels(tmp_path):
@@ -157,7 +178,6 @@ def test_what_is_wrong_with_documents(tmp_path, name, content, sentence):
     [
         ("a.tsv", "x\tone\nno tab here\n", r"a\.tsv, line 2: no tab; .*label<TAB>text"),
         ("a.tsv", "x\tone\n\ttwo\n", "line 2: the label is empty"),
-        ("a.tsv", "x\tone\ny\t \n", "line 2: the text is empty"),
         ("a.csv", "text,label\none,\n", "line 2: the label is empty"),
         ("a.csv", "text,class\none,x\n", "has no column 'label'; it has 'text', 'class'"),
         ("a.jsonl", '{"text": "a", "label": true}', "label must be a string or an integer, not a boolean"),

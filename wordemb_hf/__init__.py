@@ -1,7 +1,7 @@
 """Word embeddings and small text models inside the Hugging Face world.
 
-Importing registers every family with transformers' Auto classes and costs nothing. The verbs are functions of this package and
-commands of `wordemb-hf`: `wordemb_hf.pretrain(...)` is `wordemb-hf pretrain ...`.
+Importing registers every family with transformers' Auto classes and costs nothing. The verbs are functions of this
+package and commands of `wordemb-hf`: `wordemb_hf.pretrain(...)` is `wordemb-hf pretrain ...`.
 """
 
 from importlib import import_module
@@ -22,7 +22,7 @@ VERBS: dict[str, str] = {
     "neighbors": "vectors.queries",
 }
 
-__all__ = ["VERBS", "UserError", "__version__", *VERBS]  # noqa: PLE0604 - the names are strings, read from the table above
+__all__ = ["VERBS", "UserError", "__version__", *VERBS]
 
 
 def __getattr__(name: str) -> Any:

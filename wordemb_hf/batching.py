@@ -1,7 +1,7 @@
 """An epoch as a sequence of batches, the same on every process, made when it is asked for.
 
-The training loop asks for batch `i` only on the process that trains on it, so nothing is read, padded or moved in vain, and an
-epoch can be entered at any batch.
+The training loop asks for batch `i` only on the process that trains on it, so nothing is read, padded or moved in vain,
+and an epoch can be entered at any batch.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -59,8 +59,8 @@ def by_length(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
 def shuffled_buckets(lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
     """Indices in random batches of similar length: for training.
 
-    Examples are shuffled and cut into pools of 50 batches; a pool is sorted by length and cut into batches, and the batches of all
-    pools are shuffled. Padding is small, and which examples meet still changes with every epoch.
+    Examples are shuffled and cut into pools of 50 batches; a pool is sorted by length and cut into batches, and the
+    batches of all pools are shuffled. Padding is small, and which examples meet still changes with every epoch.
     """
     order = rng.permutation(len(lengths))
     batches = []

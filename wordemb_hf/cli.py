@@ -39,7 +39,9 @@ def _load_config(context: typer.Context, path: Path | None) -> Path | None:
     known = sorted(parameter.name for parameter in context.command.params if parameter.name not in (None, "config"))
     for name in options:
         if name not in known:
-            raise UserError(f"--config {path} has an unknown option {name!r}: {context.info_name} has {', '.join(known)}")
+            raise UserError(
+                f"--config {path} has an unknown option {name!r}: {context.info_name} has {', '.join(known)}"
+            )
     context.default_map = {**(context.default_map or {}), **options}
     return path
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .errors import UserError
+from .folders import check_output_file
 from .messages import translate
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ def embed(
 ) -> "np.ndarray":
     """Turn texts into vectors.
 
-    A text's vector is what the family's pooling gives: the mean of the word vectors for word2vec, the largest answer of each
-    filter for TextCNN. Without `--output`, vectors are printed, one text a line.
+    A text's vector is what the family's pooling gives: the mean of the word vectors for word2vec, the largest answer of
+    each filter for TextCNN. Without `--output`, vectors are printed, one text a line.
 
     Returns:
         Vectors, float32 `(texts, width)`.
@@ -32,23 +33,23 @@ def embed(
     """
     from .prediction import gather_texts, loading
 
+    check_output_file(output)
     if output is not None and output.suffix != ".npy":
         raise UserError(f"output {output} must end in .npy")
     texts = gather_texts(texts, file, text_column)
 
     import numpy as np
-    from accelerate import Accelerator
     from transformers import AutoModel, AutoTokenizer
 
     from .batching import by_length
     from .encoding import EncodedTexts
-    from .training import outputs_of
+    from .training import make_accelerator, outputs_of
 
     with loading(model):
         backbone, tokenizer = AutoModel.from_pretrained(model), AutoTokenizer.from_pretrained(model)
     encoded = EncodedTexts(tokenizer, texts)
     batches = encoded.batches(by_length(encoded.lengths, 256))
-    vectors, _ = outputs_of(backbone, batches, Accelerator(), lambda outputs: outputs.pooler_output)
+    vectors, _ = outputs_of(backbone, batches, make_accelerator(), lambda outputs: outputs.pooler_output)
     if output is None:
         for row in vectors:
             print(" ".join(f"{value:.5f}" for value in row))
@@ -56,5 +57,6 @@ def embed(
     beside = output.with_name(f".{output.name}.partial.npy")
     np.save(beside, vectors)
     beside.replace(output)
-    print(translate("{texts} vectors of width {width} are in {file}.", texts=len(vectors), width=vectors.shape[1], file=output))
+    count, width = vectors.shape
+    print(translate("{texts} vectors of width {width} are in {file}.", texts=count, width=width, file=output))
     return vectors

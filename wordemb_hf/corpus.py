@@ -50,10 +50,13 @@ class Splits:
     test: Examples | None
 
 
-def read_texts(paths: str | Path | Sequence[str | Path], *, text_column: str = "text") -> Iterator[str]:
+def read_texts(
+    paths: str | Path | Sequence[str | Path], *, text_column: str = "text", keep_empty: bool = False
+) -> Iterator[str]:
     """Stream the documents of files and folders, in order; a folder stands for its readable files, sorted by name.
 
-    Documents are stripped of surrounding white space and empty ones are skipped. Memory is bounded by the longest line.
+    Documents are stripped of surrounding white space, and empty ones are skipped unless `keep_empty`, which keeps
+    answers in step with lines. Memory is bounded by the longest line.
 
     Raises:
         UserError: at once for a path that is missing or of an unknown kind, while reading for what is wrong in a line.
@@ -62,17 +65,17 @@ def read_texts(paths: str | Path | Sequence[str | Path], *, text_column: str = "
     if not sources:
         raise UserError("no text is given: name at least one file or folder")
     groups = [(Path(source), _readable_files(Path(source))) for source in sources]  # now, not at the first `next`
-    return _stream(groups, text_column)
+    return _stream(groups, text_column, keep_empty)
 
 
 def read_examples(path: str | Path, *, text_column: str = "text", label_column: str = "label") -> Examples:
     """Read labelled texts from a .tsv, .csv or .jsonl file.
 
     A .tsv has a header when its first line holds both column names; otherwise every line is `label<TAB>text`, split
-    at the first tab. Labels in JSON may be strings or integers.
+    at the first tab. Labels in JSON may be strings or integers. A text may be empty: a model must label that too.
 
     Raises:
-        UserError: for a file that cannot be read, a missing column, an empty label or text, or no example at all.
+        UserError: for a file that cannot be read, a missing column, an empty label, or no example at all.
     """
     path = Path(path)
     _check_file(path, EXAMPLE_SUFFIXES)
@@ -84,9 +87,8 @@ def read_examples(path: str | Path, *, text_column: str = "text", label_column: 
     for line, cells in records:
         examples.texts.append(_cell(path, line, cells, text_column))
         examples.labels.append(_cell(path, line, cells, label_column, integers=True))
-        for column, value in ((text_column, examples.texts[-1]), (label_column, examples.labels[-1])):
-            if not value:
-                raise UserError(f"{path}, line {line}: the {column} is empty")
+        if not examples.labels[-1]:
+            raise UserError(f"{path}, line {line}: the {label_column} is empty")
     if not examples.texts:
         raise UserError(f"{path} is empty: it holds no example")
     return examples
@@ -117,9 +119,9 @@ def read_splits(
     train_file: Path | None = data
     dev_file, test_file = dev, test
     if data.is_dir():
-        train_file = _part(data, "train")
-        dev_file = dev or _part(data, "dev", "validation", "valid")
-        test_file = test or _part(data, "test")
+        train_file = part_file(data, "train")
+        dev_file = dev or part_file(data, "dev", "validation", "valid")
+        test_file = test or part_file(data, "test")
     if train_file is None:
         raise UserError(f"the folder {data} has no training part: train{', train'.join(EXAMPLE_SUFFIXES)} or .gz")
 
@@ -171,7 +173,7 @@ def require_known_labels(examples: Examples, known: Sequence[str]) -> None:
             raise UserError(f"the label {label!r} in {examples.source} does not occur in the training part: {shown}")
 
 
-def _stream(groups: list[tuple[Path, list[Path]]], text_column: str) -> Iterator[str]:
+def _stream(groups: list[tuple[Path, list[Path]]], text_column: str, keep_empty: bool) -> Iterator[str]:
     for source, files in groups:
         empty = True
         for path in files:
@@ -181,7 +183,7 @@ def _stream(groups: list[tuple[Path, list[Path]]], text_column: str) -> Iterator
                 records = _records(path, (text_column,))
                 documents = (_cell(path, line, cells, text_column) for line, cells in records)
             for document in documents:
-                if document:
+                if document or keep_empty:
                     empty = False
                     yield document
         if empty:
@@ -238,8 +240,12 @@ def _readable_files(path: Path) -> list[Path]:
     return files
 
 
-def _part(folder: Path, *names: str) -> Path | None:
-    """The one file in `folder` whose whole stem is one of `names`: `train.fine.tsv` is not `train`."""
+def part_file(folder: Path, *names: str) -> Path | None:
+    """The one file in `folder` whose whole stem is one of `names`: `train.fine.tsv` is not `train`.
+
+    Raises:
+        UserError: for two of them.
+    """
     allowed = {f"{name}{suffix}{gz}" for name in names for suffix in EXAMPLE_SUFFIXES for gz in ("", ".gz")}
     found = sorted(file for file in folder.iterdir() if file.name.lower() in allowed and file.is_file())
     if len(found) > 1:

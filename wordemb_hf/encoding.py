@@ -39,7 +39,7 @@ class EncodedTexts:
         return len(self.rows)
 
     def batches(self, indices: Sequence[np.ndarray]) -> LazyBatches:
-        """Batches of these examples: `input_ids` and `attention_mask (batch, length)`, `labels (batch,)` if there are any."""
+        """Batches of these examples: `input_ids` and `attention_mask (batch, length)`, `labels (batch,)` if known."""
         return LazyBatches(indices, self._collate)
 
     def _collate(self, indices: np.ndarray) -> Batch:

@@ -34,6 +34,8 @@ FINETUNING: dict[str, Preset] = {
     "word2vec": Preset(learning_rate=1e-2, epochs=20),
 }
 
+_FROM_DATA = ("vocab_size", "pad_token_id", "num_labels", "id2label", "label2id")
+
 
 def check_family(family: str) -> None:
     """Refuse a family that does not exist.
@@ -73,10 +75,16 @@ def parse_settings(settings: list[str] | dict[str, Any] | None) -> dict[str, Any
     """Config fields from `name=value` strings, values read as YAML; a dictionary is taken as it is.
 
     Raises:
-        UserError: for a string without `=` or with a value that YAML cannot read.
+        UserError: for a string without `=` or with a value that YAML cannot read, or a field that the data decide.
     """
-    if settings is None or isinstance(settings, dict):
-        return settings or {}
+    fields = dict(settings) if isinstance(settings, dict) else _parse_strings(settings or [])
+    for name in fields:
+        if name in _FROM_DATA:
+            raise UserError(f"{name} is {fields[name]!r}, but cannot be set: it follows from the data")
+    return fields
+
+
+def _parse_strings(settings: list[str]) -> dict[str, Any]:
     import yaml
 
     fields = {}
@@ -97,5 +105,7 @@ def embedding_width_field(config: "type[PreTrainedConfig] | PreTrainedConfig") -
     return "embedding_size" if "embedding_size" in fields else "hidden_size"
 
 
-def _own_fields(config_class: type) -> list[str]:
-    return sorted(set(config_class.__dataclass_fields__) - set(config_class.__mro__[1].__dataclass_fields__))
+def _own_fields(config_class: "type[PreTrainedConfig]") -> list[str]:
+    from transformers import PreTrainedConfig
+
+    return sorted(set(config_class.__dataclass_fields__) - set(PreTrainedConfig.__dataclass_fields__))

@@ -45,22 +45,25 @@ def finetune(
     accumulation: Annotated[int, typer.Option(help="Batches that make one step.")] = 1,
     mixed_precision: Annotated[Precision | None, typer.Option(help="no, bf16 or fp16.")] = None,
     baseline: Annotated[bool, typer.Option(help="Also measure TF-IDF with logistic regression.")] = False,
-    language: Annotated[str | None, typer.Option(help="Language of the texts: en, zh, …", show_default="guessed")] = None,
+    language: Annotated[
+        str | None, typer.Option(help="Language of the texts: en, zh, …", show_default="guessed")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of everything that is random.")] = 0,
     overwrite: Annotated[bool, typer.Option(help="Replace the output folder.")] = False,
 ) -> dict[str, Any]:
     """Train a text classifier on labelled texts.
 
-    The weights of the best epoch on the development part are kept. The folder that is written is a complete Hub repo: it
-    loads with `AutoModelForSequenceClassification` and `pipeline("text-classification")`, with this package or without it.
+    The weights of the best epoch on the development part are kept. The folder that is written is a complete Hub repo:
+    it loads with `AutoModelForSequenceClassification` and `pipeline("text-classification")`, with this package or
+    without it.
 
     Returns:
-        What was measured: `dev` and, with a test part, `test`, each with `accuracy`, `macro_f1` and `loss`; with `baseline`
-        the same part's `baseline_accuracy` and `baseline_macro_f1`.
+        What was measured: `dev` and, with a test part, `test`, each with `accuracy`, `macro_f1` and `loss`; with
+        `baseline` the same part's `baseline_accuracy` and `baseline_macro_f1`.
 
     Raises:
-        UserError: for data that cannot be read, a single class, an unknown label, an impossible setting, or an output folder
-            with something in it.
+        UserError: for data that cannot be read, a single class, an unknown label, an impossible setting, or an output
+            folder with something in it.
     """
     from .errors import UserError
     from .families import FINETUNING, check_family, make_config, parse_settings
@@ -112,7 +115,7 @@ def finetune(
     else:
         tokenizer, table = _vocabulary(parts, vectors, tokenizer_kind, lowercase, min_count, max_length, seed)
         classifier = _build(family, fields, labels, len(tokenizer), table)
-    label2id = classifier.config.label2id
+    label2id = {label: index for index, label in enumerate(labels)}
     tasks = {
         name: TextClassification(tokenizer, part, label2id, batch_size, max_length, seed)
         for name, part in (("train", parts.train), ("dev", parts.dev), ("test", parts.test))
@@ -147,7 +150,8 @@ def finetune(
         for name, figures in measured.items():
             shown = ", ".join(f"{translate(key)} {value:.4f}" for key, value in figures.items() if key != "loss")
             accelerator.print(f"{translate(name)}: {shown}")
-        text = translate("Trained in {seconds} s; the model is in {folder}.", seconds=f"{result.seconds:.0f}", folder=output)
+        seconds = f"{result.seconds:.0f}"
+        text = translate("Trained in {seconds} s; the model is in {folder}.", seconds=seconds, folder=output)
         accelerator.print(text)
     accelerator.wait_for_everyone()
     return measured

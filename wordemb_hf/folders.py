@@ -14,13 +14,33 @@ def check_output(output: str | Path, overwrite: bool) -> None:
     """Refuse an output folder that must not be written, before any work is done.
 
     Raises:
-        UserError: when it is a file, or a folder with something in it and `overwrite` is false.
+        UserError: when it is a file or would lie in one, or is a folder with something in it that is not to be
+            replaced: without `overwrite` nothing, with it a model folder and nothing else.
     """
     output = Path(output)
     if output.is_file():
         raise UserError(f"output {output} is a file: give a folder")
-    if output.is_dir() and any(output.iterdir()) and not overwrite:
+    for parent in output.parents:
+        if parent.is_file():
+            raise UserError(f"output {output} lies in {parent}, which is a file: give another folder")
+    if not output.is_dir() or not any(output.iterdir()):
+        return
+    if not overwrite:
         raise UserError(f"output folder {output} is not empty: give another one, or --overwrite to replace it")
+    if not (output / "config.json").is_file():
+        raise UserError(f"output folder {output} holds no model, so --overwrite does not replace it: give another one")
+
+
+def check_output_file(output: str | Path | None) -> None:
+    """Refuse an output file that cannot be written, before any work is done; `None` is fine.
+
+    Raises:
+        UserError: when it is a folder, or its folder is not there.
+    """
+    if output is not None and Path(output).is_dir():
+        raise UserError(f"output {output} is a folder: give a file")
+    if output is not None and not Path(output).parent.is_dir():
+        raise UserError(f"output {output}: there is no folder {Path(output).parent}")
 
 
 @contextmanager
@@ -32,9 +52,12 @@ def new_folder(output: str | Path) -> Iterator[Path]:
     output = Path(output).resolve()
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{output.name}.partial-", dir=output.parent))
-    partial.chmod(0o777 & ~_umask())  # mkdtemp makes folders that only their owner can read
     try:
         yield partial
+        # mkdtemp and safetensors make what only its owner can read.
+        partial.chmod(0o777 & ~_umask())
+        for file in partial.rglob("*"):
+            file.chmod((0o777 if file.is_dir() else 0o666) & ~_umask())
         old = partial.with_name(partial.name.replace("partial", "old"))
         if output.exists():
             os.replace(output, old)

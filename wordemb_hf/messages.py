@@ -9,7 +9,33 @@ import os
 
 LANGUAGES = ("en", "zh")
 
-CHINESE: dict[str, str] = {}
+CHINESE: dict[str, str] = {
+    "Counting words in {corpus} …": "正在统计 {corpus} 中的词 …",
+    "{tokens} words in {documents} documents; {vocabulary} different ones occur at least {min_count} times.": (
+        "{documents} 篇文档，共 {tokens} 个词；其中 {vocabulary} 个不同的词至少出现 {min_count} 次。"
+    ),
+    "{train} texts to train on, {dev} for development, {test} for the test; {labels} labels: {names}": (
+        "训练集 {train} 条文本，验证集 {dev} 条，测试集 {test} 条；{labels} 个标签：{names}"
+    ),
+    "epoch {epoch} of {epochs}": "第 {epoch}/{epochs} 轮",
+    "step": "步",
+    "Trained in {seconds} s, {speed} words/s; the model is in {folder}.": (
+        "训练用时 {seconds} 秒，每秒 {speed} 个词；模型已存入 {folder}。"
+    ),
+    "Trained in {seconds} s; the model is in {folder}.": "训练用时 {seconds} 秒；模型已存入 {folder}。",
+    "{texts} texts": "{texts} 条文本",
+    "{texts} vectors of width {width} are in {file}.": "{texts} 个 {width} 维向量已存入 {file}。",
+    "{word}: {neighbors}": "{word}：{neighbors}",
+    "loss": "损失",
+    "accuracy": "准确率",
+    "macro_f1": "宏平均 F1",
+    "baseline_accuracy": "基线准确率",
+    "baseline_macro_f1": "基线宏平均 F1",
+    "dev": "验证集",
+    "test": "测试集",
+    "error": "错误",
+    "stopped": "已停止",
+}
 
 
 def language() -> str:

@@ -15,8 +15,8 @@ def make_optimizer(
 ) -> torch.optim.Optimizer:
     """AdamW (Loshchilov & Hutter 2019) or plain SGD over the parameters that are trained.
 
-    Weight decay is for matrices that multiply: biases, norms and word vectors, of which most see no gradient in a step, are
-    left alone.
+    Weight decay is for matrices that multiply: biases, norms and word vectors, of which most see no gradient in a step,
+    are left alone.
     """
     embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from .errors import UserError
+from .folders import check_output_file
 from .messages import translate
 
 
@@ -29,19 +30,19 @@ def predict(
     Raises:
         UserError: without texts, or for a model or file that cannot be read.
     """
+    check_output_file(output)
     texts = gather_texts(texts, file, text_column)
     if top < 1:
         raise UserError(f"top is {top}, but must be at least 1")
 
-    from accelerate import Accelerator
-
     from .reports import write_lines
     from .tasks.classification import probabilities
+    from .training import make_accelerator
 
     classifier, tokenizer = load_classifier(model)
-    scores = probabilities(classifier, tokenizer, texts, Accelerator())
+    scores = probabilities(classifier, tokenizer, texts, make_accelerator())
     names = classifier.config.id2label
-    answers = [
+    answers: list[dict[str, Any]] = [
         {
             "text": text,
             "labels": [{"label": names[index], "score": float(row[index])} for index in row.argsort()[::-1][:top]],
@@ -74,16 +75,16 @@ def evaluate(
     """
     from .corpus import read_examples, require_known_labels
 
+    check_output_file(output)
     examples = read_examples(test_file(data), text_column=text_column, label_column=label_column)
-
-    from accelerate import Accelerator
 
     from .reports import write_json
     from .tasks.classification import TextClassification
+    from .training import make_accelerator
 
     classifier, tokenizer = load_classifier(model)
     require_known_labels(examples, list(classifier.config.label2id))
-    accelerator = Accelerator()
+    accelerator = make_accelerator()
     task = TextClassification(tokenizer, examples, classifier.config.label2id)
     figures = {name.removeprefix("eval_"): value for name, value in task.evaluate(classifier, accelerator).items()}
     accelerator.print(
@@ -107,7 +108,7 @@ def gather_texts(texts: list[str] | None, file: Path | None, text_column: str) -
     if texts and file:
         raise UserError("give texts or --file, not both")
     if file:
-        return list(read_texts(file, text_column=text_column))
+        return list(read_texts(file, text_column=text_column, keep_empty=True))
     if not texts and not sys.stdin.isatty():
         texts = [line.rstrip("\r\n") for line in sys.stdin]
     if not texts:
@@ -121,12 +122,14 @@ def test_file(data: Path) -> Path:
     Raises:
         UserError: for a folder without one.
     """
+    from .corpus import EXAMPLE_SUFFIXES, part_file
+
     if not data.is_dir():
         return data
-    found = [data / f"test{suffix}" for suffix in (".tsv", ".csv", ".jsonl") if (data / f"test{suffix}").is_file()]
-    if len(found) != 1:
-        raise UserError(f"{data} has {len(found)} files named test.tsv, test.csv or test.jsonl: name the one you mean")
-    return found[0]
+    found = part_file(data, "test")
+    if found is None:
+        raise UserError(f"the folder {data} has no test part: test{', test'.join(EXAMPLE_SUFFIXES)} or .gz")
+    return found
 
 
 def load_classifier(model: str):
@@ -155,7 +158,8 @@ def loading(model: str) -> Iterator[None]:
     from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
 
-    if Path(model).is_dir() and not (Path(model) / "config.json").is_file():
+    folder = Path(model)
+    if folder.is_file() or (folder.is_dir() and not (folder / "config.json").is_file()):
         raise UserError(f"{model} is no model folder: it has no config.json")
     try:
         yield
@@ -163,4 +167,5 @@ def loading(model: str) -> Iterator[None]:
         if isinstance(error, UserError):
             raise
         first_line = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise UserError(f"{model} cannot be loaded: {first_line}") from error
+        where = "" if folder.is_dir() else " is no folder and"
+        raise UserError(f"{model}{where} cannot be loaded: {first_line}") from error

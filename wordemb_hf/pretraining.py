@@ -38,16 +38,16 @@ def pretrain(
 ) -> Path:
     """Train word vectors on raw text.
 
-    The folder that is written loads with `AutoModel.from_pretrained` and `AutoTokenizer.from_pretrained`; it holds the code, a
-    model card, a map of the words and the training curve. Show neighbours with `wordemb-hf neighbors FOLDER WORD`, fine-tune
-    with `wordemb-hf finetune --vectors FOLDER`.
+    The folder that is written loads with `AutoModel.from_pretrained` and `AutoTokenizer.from_pretrained`; it holds the
+    code, a model card, a map of the words and the training curve. Show neighbours with `wordemb-hf neighbors FOLDER
+    WORD`, fine-tune with `wordemb-hf finetune --vectors FOLDER`.
 
     Returns:
         The folder.
 
     Raises:
-        UserError: for text that cannot be read, no word that is frequent enough, an impossible setting, or an output folder
-            with something in it.
+        UserError: for text that cannot be read, no word that is frequent enough, an impossible setting, or an output
+            folder with something in it.
     """
     from .families import make_config
     from .folders import check_output, new_folder

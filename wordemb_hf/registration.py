@@ -1,8 +1,8 @@
 """Importing is registering: after `import wordemb_hf` every Auto class of transformers knows every family.
 
-`import wordemb_hf` must cost nothing, and transformers' Auto modules bring torch with them. So where these modules are loaded
-already, classes are registered at once; where they are not, a finder on `sys.meta_path` waits for them and registers right
-after they have been executed.
+`import wordemb_hf` must cost nothing, and transformers' Auto modules bring torch with them. So where these modules are
+loaded already, classes are registered at once; where they are not, a finder on `sys.meta_path` waits for them and
+registers right after they have been executed.
 """
 
 import importlib.util
@@ -71,7 +71,7 @@ class _RegisteringLoader(Loader):
 
 
 def register() -> None:
-    """Register all families, now or as soon as transformers' Auto modules are imported. Calling it again is harmless."""
+    """Register all families, now or as soon as transformers' Auto modules are imported; a second call is harmless."""
     for name, action in _REGISTER.items():
         if name in sys.modules:
             action(sys.modules[name])

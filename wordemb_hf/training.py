@@ -1,6 +1,7 @@
 """The one training loop, on Accelerate: for pre-training and fine-tuning, on a CPU, one GPU or many.
 
-- Every process walks the same epochs and takes each `n`-th batch, so a run depends on the seed and not on how it was launched.
+- Every process walks the same epochs and takes each `n`-th batch, so a run depends on the seed and not on how it was
+  launched.
 - Accumulated batches are weighted by their number of predictions: the gradient is that of one large batch.
 - Losses stay on the device until they are logged; the loss that is shown is a mean over predictions.
 """
@@ -14,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object, set_seed
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel
@@ -66,10 +68,15 @@ class TrainingSettings:
         for name, low in (("epochs", 0), ("accumulation", 1), ("patience", 0), ("logging_steps", 1)):
             if getattr(self, name) < low:
                 raise UserError(f"{name} is {getattr(self, name)}, but must be at least {low}")
-        if not self.learning_rate > 0:
-            raise UserError(f"learning_rate is {self.learning_rate}, but must be above 0")
+        for name in ("weight_decay", "max_grad_norm"):
+            if not getattr(self, name) >= 0:
+                raise UserError(f"{name} is {getattr(self, name)}, but must not be negative")
+        if not 0 < self.learning_rate < float("inf"):
+            raise UserError(f"learning_rate is {self.learning_rate}, but must be above 0 and finite")
         if not 0 <= self.warmup < 1:
             raise UserError(f"warmup is {self.warmup}, but must be at least 0 and below 1: a share of the training")
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"seed is {self.seed}, but must be at least 0 and below 2**32")
 
 
 @dataclass
@@ -87,14 +94,23 @@ class TrainingResult:
     seconds: float = 0.0
 
 
-def make_accelerator(settings: TrainingSettings) -> Accelerator:
-    """An Accelerator for these settings, with every random generator seeded."""
+def make_accelerator(settings: TrainingSettings | None = None) -> Accelerator:
+    """An Accelerator: for training with these settings and every random generator seeded, or for a model at work.
+
+    Raises:
+        UserError: for a precision that the hardware does not have.
+    """
+    precision = settings.mixed_precision if settings else None
+    # The precision belongs to the process and the first Accelerator; a second training may want another one.
+    AcceleratorState._reset_state()
     try:
-        accelerator = Accelerator(mixed_precision=settings.mixed_precision)
-    except ValueError as error:  # fp16 on a CPU, bf16 on a GPU without it
-        message = f"mixed_precision is {settings.mixed_precision!r}, which does not work here: {error}"
-        raise UserError(message) from error
-    set_seed(settings.seed)
+        accelerator = Accelerator(mixed_precision=precision)
+    except ValueError as error:
+        raise UserError(f"mixed_precision is {precision!r}, which does not work here: {error}") from error
+    if precision == "fp16" and accelerator.device.type == "cpu":  # Accelerate would train in fp32 and say nothing
+        raise UserError("mixed_precision is 'fp16', which a CPU does not have: take bf16 or no")
+    if settings:
+        set_seed(settings.seed)
     return accelerator
 
 
@@ -113,8 +129,8 @@ def train(
         source: what to train on.
         settings: how to train.
         accelerator: where to train.
-        evaluate: called after each epoch on every process; returns `eval_...` figures. With it, the model ends with the weights of
-            the best evaluation.
+        evaluate: called after each epoch on every process; returns `eval_...` figures. With it, the model ends with the
+            weights of the best evaluation.
         metric: the figure that decides which evaluation is best; smaller is better if it ends in `loss`.
 
     Raises:
@@ -149,8 +165,8 @@ def train(
                 loss = log.mean(accelerator)
                 if not np.isfinite(loss):
                     raise UserError(
-                        f"the loss is {loss} at step {step}: try a lower --learning-rate than {settings.learning_rate}, "
-                        "a --max-grad-norm, or no mixed precision"
+                        f"the loss is {loss} at step {step}: try a lower --learning-rate than "
+                        f"{settings.learning_rate}, a --max-grad-norm, or no mixed precision"
                     )
                 at = round((epoch + (first + settings.accumulation) / rounds), 4)
                 row = {"epoch": min(at, epoch + 1.0), "step": step, "loss": loss}

@@ -160,14 +160,15 @@ def extend_tokenizer(
 
     content = json.loads(tokenizer.backend_tokenizer.to_str())
     if content["model"]["type"] != "WordLevel":
-        raise UserError(f"a tokenizer of type {content['model']['type']} cannot be given new words, one of type WordLevel can")
+        kind = content["model"]["type"]
+        raise UserError(f"a tokenizer of type {kind} cannot be given new words, one of type WordLevel can")
     counter = Tokenizer(models.WordLevel(unk_token=UNK))
     counter.normalizer = tokenizer.backend_tokenizer.normalizer
     counter.pre_tokenizer = tokenizer.backend_tokenizer.pre_tokenizer
     trainer = trainers.WordLevelTrainer(vocab_size=1 << 31, min_frequency=min_count, show_progress=False)
     counter.train_from_iterator(_without(tokenizer.all_special_tokens, texts), trainer)
-    vocabulary = content["model"]["vocab"]
-    for word in sorted(counter.get_vocab(), key=counter.token_to_id):
+    vocabulary, counted = content["model"]["vocab"], counter.get_vocab()
+    for word in sorted(counted, key=counted.__getitem__):
         vocabulary.setdefault(word, len(vocabulary))
     return PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer.from_str(json.dumps(content)),

@@ -1,7 +1,7 @@
 """Windows over a corpus: the words around predict the word in the middle.
 
-Mikolov et al. 2013b, as word2vec.c does it: frequent words are thinned out before windows are laid (section 2.3), the width of each
-window is drawn anew (2013a, section 3.2), and no window reaches beyond its document.
+Mikolov et al. 2013b, as word2vec.c does it: frequent words are thinned out before windows are laid (section 2.3), the
+width of each window is drawn anew (2013a, section 3.2), and no window reaches beyond its document.
 """
 
 from collections.abc import Sequence
@@ -42,12 +42,21 @@ class WordWindows:
         self._window_size, self._batch_size, self._seed = window_size, batch_size, seed
 
     def epoch(self, number: int) -> Sequence[Batch]:
-        """The epoch's batches: `input_ids (batch, 2 * window_size)`, 0 where there is no word, and `labels (batch,)`."""
+        """The epoch's batches: `input_ids (batch, 2 * width)`, 0 where there is no word, and `labels (batch,)`.
+
+        Windows of one width stand in a batch together, so that little of it is empty.
+        """
         rng = np.random.default_rng((self._seed, number))
         kept = rng.random(len(self._ids), dtype=np.float32) < self._keep[self._ids]
         ids, documents = self._ids[kept], self._documents[kept]
         widths = rng.integers(1, self._window_size + 1, size=len(ids), dtype=np.int8)
-        return _EpochOfWindows(ids, documents, widths, rng.permutation(len(ids)), self._window_size, self._batch_size)
+        order = rng.permutation(len(ids))
+        batches = []
+        for width in range(1, self._window_size + 1):
+            middles = order[widths[order] == width]
+            starts = range(0, len(middles), self._batch_size)
+            batches += [(width, middles[start : start + self._batch_size]) for start in starts]
+        return _EpochOfWindows(ids, documents, [batches[index] for index in rng.permutation(len(batches))])
 
     def items(self, batch: Batch) -> torch.Tensor:
         """Pairs of a context and a word in the middle."""
@@ -63,28 +72,24 @@ class ContextWindows(WordWindows):
 
 
 class _EpochOfWindows(Sequence[Batch]):
-    """Batches of one epoch's windows."""
+    """Batches of one epoch's windows: for each, their width and the positions of the words in their middle."""
 
-    def __init__(self, ids, documents, widths, order, window_size: int, batch_size: int):
-        self._ids, self._documents, self._widths, self._order = ids, documents, widths, order
-        self._offsets = np.delete(np.arange(-window_size, window_size + 1), window_size)  # (2 * window_size,)
-        self._batch_size = batch_size
+    def __init__(self, ids: np.ndarray, documents: np.ndarray, batches: list[tuple[int, np.ndarray]]):
+        self._ids, self._documents, self._batches = ids, documents, batches
 
     def __len__(self) -> int:
-        return -(-len(self._order) // self._batch_size)
+        return len(self._batches)
 
     def __getitem__(self, number):
-        if not 0 <= number < len(self):
-            raise IndexError(number)
-        middle = self._order[number * self._batch_size : (number + 1) * self._batch_size, None]  # (batch, 1)
-        around = middle + self._offsets  # (batch, 2 * window_size)
-        inside = (around >= 0) & (around < len(self._ids)) & (np.abs(self._offsets) <= self._widths[middle])
-        around = np.where(inside, around, middle)
-        inside &= self._documents[around] == self._documents[middle]
+        width, middles = self._batches[number]
+        around = middles[:, None] + np.delete(np.arange(-width, width + 1), width)  # (batch, 2 * width)
+        inside = (around >= 0) & (around < len(self._ids))
+        around = np.where(inside, around, 0)
+        inside &= self._documents[around] == self._documents[middles, None]
         contexts = np.where(inside, self._ids[around], 0)
         return {
             "input_ids": torch.from_numpy(contexts.astype(np.int64)),
-            "labels": torch.from_numpy(self._ids[middle[:, 0]].astype(np.int64)),
+            "labels": torch.from_numpy(self._ids[middles].astype(np.int64)),
         }
 
 

@@ -9,7 +9,6 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from ..batching import Batch, LazyBatches, by_length, shuffled_buckets
 from ..corpus import Examples
 from ..encoding import EncodedTexts
-from ..evaluation import ClassificationMetrics
 from ..training import outputs_of
 
 EVALUATION_BATCH = 256
@@ -51,6 +50,8 @@ class TextClassification:
 
     def evaluate(self, model: PreTrainedModel, accelerator: Accelerator) -> dict[str, float]:
         """Mean loss, accuracy and macro F1 of `model` on these texts: `eval_loss`, `eval_accuracy`, `eval_macro_f1`."""
+        from ..evaluation import ClassificationMetrics  # the evaluate library: seconds that `predict` need not wait
+
         batches = self.encoded.batches(by_length(self.encoded.lengths, EVALUATION_BATCH))
         logits, loss = outputs_of(model, batches, accelerator, lambda output: output.logits)
         assert self.encoded.labels is not None and loss is not None

@@ -1,0 +1,33 @@
+"""`torch.compile` reads every model as one graph, and gets the same numbers from it."""
+
+import os
+import shutil
+
+import pytest
+import torch
+
+from .models import CASES
+
+COMPILERS = [name for name in (os.environ.get("CXX"), "c++", "g++", "clang++", "cl") if name and shutil.which(name)]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not COMPILERS, reason="torch.compile makes C++, and there is no compiler for it here"),
+]
+
+# The fullest variant of every class, and the loss of every variant that has one of its own.
+FULLEST = [case for case in CASES if case.variant == list(case.family.variants)[-1]]
+OWN = [case for case in CASES if case.auto_class in case.family.own_tasks and case not in FULLEST]
+
+
+@pytest.mark.parametrize("case", [*FULLEST, *OWN], ids=str)
+def test_compiled_is_the_same(case):
+    torch.compiler.reset()
+    model = case.model()
+    compiled = torch.compile(model, fullgraph=True, dynamic=True)  # texts are of all lengths
+    with torch.no_grad():
+        for lengths in ((3, 2, 4), (2, 6)):
+            batch = case.batch(lengths, labels=True)
+            actual, expected = compiled(**batch), model(**batch)
+            assert actual.keys() == expected.keys()
+            torch.testing.assert_close(actual.to_tuple(), expected.to_tuple(), rtol=1e-5, atol=1e-5)

@@ -1,0 +1,596 @@
+"""Every contract of DESIGN's "what every family keeps", for every model class of every family in `models.py`."""
+
+import ast
+import gc
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from accelerate import Accelerator
+from huggingface_hub.errors import StrictDataclassError
+from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
+from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerFast, Trainer, TrainingArguments, pipeline
+
+from wordemb_hf import modeling
+from wordemb_hf.objectives.windows import ContextWindows, WordWindows
+from wordemb_hf.training import TrainingSettings, train
+from wordemb_hf.vocabulary import build_tokenizer, encode_corpus
+
+from .models import CASES, FAMILIES, LABELS, LENGTHS, VOCABULARY, Case, Family
+
+MODELING = Path(modeling.__file__).parent
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+def each(cases: list[Case]):
+    return pytest.mark.parametrize("case", cases, ids=str)
+
+
+def of(auto_class: str) -> list[Case]:
+    return [case for case in CASES if case.auto_class == auto_class]
+
+
+CLASSIFIERS, TAGGERS = of("AutoModelForSequenceClassification"), of("AutoModelForTokenClassification")
+TRAINED = [case for case in CASES if case.task.labels]
+PIPELINES = [case for case in CASES if case.task.pipeline]
+families = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+
+
+def close(actual, expected, tolerance: float = 1e-5) -> None:
+    torch.testing.assert_close(actual, expected, rtol=tolerance, atol=tolerance)
+
+
+def same(actual: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    """The same names, and the same bits under them."""
+    assert actual.keys() == expected.keys()
+    for name in expected:
+        assert torch.equal(actual[name], expected[name]), name
+
+
+def trained_names(model: nn.Module) -> set[str]:
+    return {name for name, weight in model.named_parameters() if weight.requires_grad}
+
+
+def loss_of(case: Case, model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """The model's loss; of a backbone, which has none, something that depends on all it returns."""
+    answer = model(**batch)
+    return answer.loss if case.task.labels else sum(answer[name].square().sum() for name in case.task.outputs)
+
+
+# What comes out
+
+
+def shape_of(case: Case, output: str, sizes: dict[str, int]) -> tuple[int, ...]:
+    config = case.config()
+    return tuple(sizes[size] if size in sizes else getattr(config, size) for size in case.task.outputs[output])
+
+
+@each(CASES)
+def test_shapes(case):
+    model, batch = case.model(), case.batch()
+    sizes = {"batch": len(LENGTHS), "length": max(LENGTHS)}
+    for name, output in case.outputs(model, **batch).items():
+        assert output.shape == shape_of(case, name, sizes) and output.dtype == torch.float32
+        assert output.isfinite().all() and output.std() > 0
+
+
+@each(CASES)
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_padding_changes_nothing(case, side):
+    lengths = (*LENGTHS, 0)
+    model, batch = case.model(), case.batch(lengths, side)
+    batch["input_ids"] = batch["input_ids"].where(batch["attention_mask"].bool(), 7)  # the mask alone must say it
+    together = case.outputs(model, **batch)
+    for row, length in enumerate(lengths):
+        tokens = batch["attention_mask"][row].bool()
+        alone = case.outputs(model, input_ids=batch["input_ids"][row, tokens].unsqueeze(0))
+        assert tokens.sum() == length
+        for name, shape in case.task.outputs.items():
+            output = together[name][row]
+            close(output[tokens] if "length" in shape else output, alone[name][0])
+
+
+@each(TRAINED)
+def test_padding_does_not_change_the_loss(case):
+    model = case.model()
+    right, left = (model(**case.batch(side=side, labels=True)).loss for side in ("right", "left"))
+    close(left, right)
+
+
+@each(CASES)
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_without_a_mask_padding_is_known_by_its_id(case, side):
+    model, batch = case.model(), case.batch(side=side)
+    same(case.outputs(model, input_ids=batch["input_ids"]), case.outputs(model, **batch))
+
+
+@each(CASES)
+def test_vectors_in_place_of_ids(case):
+    model, batch = case.model(), case.batch()
+    table = model.get_input_embeddings()
+    for module in model.base_model.modules():  # given vectors fill every channel, so let every channel hold the same
+        if isinstance(module, nn.Embedding) and module.weight.shape == table.weight.shape:
+            module.weight.data.copy_(table.weight.data)
+    vectors = table(batch["input_ids"])
+    close(
+        case.outputs(model, inputs_embeds=vectors, attention_mask=batch["attention_mask"]), case.outputs(model, **batch)
+    )
+
+
+@each(CASES)
+def test_ids_and_vectors_exclude_each_other(case):
+    model, ids = case.model(), case.batch()["input_ids"]
+    for inputs in ({}, {"input_ids": ids, "inputs_embeds": model.get_input_embeddings()(ids)}):
+        with pytest.raises(ValueError, match="inputs_embeds"):
+            model(**inputs)
+
+
+@each(CASES)
+@pytest.mark.parametrize("dtype", [torch.int64, torch.float32], ids=str)
+@pytest.mark.parametrize("masked", [True, False], ids=["mask", "no mask"])
+def test_texts_of_no_tokens(case, dtype, masked):
+    # A tokenizer makes a tensor of floats from lists that are all empty.
+    empty = torch.zeros((2, 0), dtype=dtype)
+    model = case.model()
+    sizes = {"batch": 2, "length": 0}
+    for name, output in case.outputs(model, input_ids=empty, **({"attention_mask": empty} if masked else {})).items():
+        assert output.shape == shape_of(case, name, sizes)
+        assert output.isfinite().all()
+
+
+@each(CASES)
+def test_tuples_and_hidden_states(case):
+    model, batch = case.model(), case.batch()
+    with torch.no_grad():
+        plain, full = model(**batch), model(**batch, output_hidden_states=True)
+        values = model(**batch, return_dict=False, output_hidden_states=True)
+    assert plain.hidden_states is None
+    assert isinstance(values, tuple)
+    close(values, full.to_tuple())
+    assert full.hidden_states
+    for state in full.hidden_states:
+        assert state.shape[:2] == batch["input_ids"].shape and state.isfinite().all()
+    if "last_hidden_state" in case.task.outputs:
+        assert torch.equal(full.hidden_states[-1], full.last_hidden_state)
+    model.config.output_hidden_states = True
+    with torch.no_grad():
+        close(model(**batch).hidden_states, full.hidden_states)
+
+
+@each(CASES)
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_half_precision_is_close(case, device, dtype):
+    model, batch = case.model().to(device), {name: tensor.to(device) for name, tensor in case.batch().items()}
+    expected = case.outputs(model, **batch)
+    try:
+        actual = case.outputs(model.to(dtype), **batch)
+    except RuntimeError as error:
+        if "not implemented for" not in str(error):
+            raise
+        pytest.skip(f"no kernel here: {error}")
+    for name, output in expected.items():
+        assert actual[name].dtype == dtype
+        close(actual[name].float(), output, tolerance=0.05 if dtype == torch.bfloat16 else 0.01)
+
+
+# The loss and its gradients
+
+
+@each(CASES)
+def test_loss_and_gradients(case):
+    model, batch = case.model().train(), case.batch(labels=True)
+    loss = loss_of(case, model, batch)
+    assert loss.shape == () and loss.isfinite() and loss > 0
+    loss.backward()
+    for name, weight in model.named_parameters():
+        if name in case.frozen:
+            assert not weight.requires_grad and weight.grad is None, name
+        else:
+            assert weight.grad.isfinite().all() and weight.grad.any(), name
+    assert case.frozen == dict(model.named_parameters()).keys() - trained_names(model)
+
+
+@each([case for case in CASES if case.frozen])
+def test_what_is_frozen_stays_frozen(case, tmp_path):
+    case.model().save_pretrained(tmp_path)
+    loaded = case.model_class.from_pretrained(tmp_path)
+    resized = case.model_class.from_pretrained(tmp_path)
+    resized.resize_token_embeddings(VOCABULARY + 4)
+    for model in (loaded, resized, case.model_class(case.config())):
+        frozen = {name: model.get_parameter(name).clone() for name in case.frozen}
+        # Weight decay moves whatever an optimizer holds and has a gradient.
+        optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.1)
+        for _ in range(2):
+            loss_of(case, model.train(), case.batch(labels=True)).backward()
+            optimizer.step()
+        same({name: model.get_parameter(name) for name in frozen}, frozen)
+        assert trained_names(model) == dict(model.named_parameters()).keys() - case.frozen
+
+
+@each(TAGGERS)
+def test_tags_of_minus_100_are_ignored(case):
+    model, batch = case.model(), case.batch(labels=True)
+    batch["labels"][:, ::2] = -100
+    counted = batch["labels"] != -100
+    answer = model(**batch)
+    close(answer.loss, cross_entropy(answer.logits[counted], batch["labels"][counted]))
+
+
+@each(CLASSIFIERS)
+@pytest.mark.parametrize("stated", [True, False], ids=["stated", "inferred"])
+@pytest.mark.parametrize(
+    ("problem_type", "num_labels", "labels", "loss"),
+    [
+        ("regression", 1, torch.tensor([0.5, -1.0, 2.0, 0.0]), lambda x, y: mse_loss(x.squeeze(1), y)),
+        ("single_label_classification", 3, torch.tensor([0, 2, 1, 1]), cross_entropy),
+        ("multi_label_classification", 3, torch.eye(4, 3), binary_cross_entropy_with_logits),
+    ],
+    ids=["regression", "single label", "multi label"],
+)
+def test_kinds_of_classification(case, stated, problem_type, num_labels, labels, loss):
+    model = case.model(num_labels=num_labels, **({"problem_type": problem_type} if stated else {}))
+    answer = model(**case.batch(), labels=labels)
+    assert answer.logits.shape == (4, num_labels)
+    close(answer.loss, loss(answer.logits, labels))
+    assert model.config.problem_type == problem_type
+
+
+@each(CASES)
+def test_a_seed_decides_everything(case):
+    def train_two_steps() -> dict[str, torch.Tensor]:
+        torch.manual_seed(3)
+        model = case.model_class(case.config(classifier_dropout=0.5)).train()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        batch = case.batch(labels=True)
+        batch.pop("negative_ids", None)  # so that they are drawn
+        for _ in range(2):
+            optimizer.zero_grad()
+            loss_of(case, model, batch).backward()
+            optimizer.step()
+        return model.state_dict()
+
+    same(train_two_steps(), train_two_steps())
+
+
+# Folders
+
+
+def load_report(model_class: type[PreTrainedModel], folder: Path) -> tuple[PreTrainedModel, dict]:
+    model, report = model_class.from_pretrained(folder, output_loading_info=True)
+    assert not report["mismatched_keys"] and not report["error_msgs"]
+    return model, report
+
+
+@each(CASES)
+def test_saves_and_loads_the_same_bits(case, tmp_path):
+    model, batch = case.model(), case.batch()
+    model.save_pretrained(tmp_path)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".py", ".safetensors"}
+    again, report = load_report(case.auto, tmp_path)  # an Auto class, in place of the class itself
+    assert type(again) is case.model_class and not again.training
+    assert not report["missing_keys"] and not report["unexpected_keys"]
+    same(again.state_dict(), model.state_dict())
+    same(case.outputs(again, **batch), case.outputs(model, **batch))
+    assert trained_names(again) == trained_names(model)
+    ignored = {"dtype", "_name_or_path", "transformers_version", "architectures"}
+    before, after = ({k: v for k, v in m.config.to_dict().items() if k not in ignored} for m in (model, again))
+    assert after == before
+
+
+def sibling_files(path: Path) -> set[str]:
+    """The file's own name and those of all that it imports relatively, near and far."""
+    found = {path.name}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            found |= sibling_files(path.with_name(f"{node.module}.py"))
+    return found
+
+
+@each(CASES)
+def test_a_bare_save_is_ready_for_the_hub(case, tmp_path):
+    case.model().save_pretrained(tmp_path)
+    name = case.family.name
+    expected = {auto: f"modeling_{name}.{model.__name__}" for auto, model in case.family.auto_classes.items()}
+    expected["AutoConfig"] = f"configuration_{name}.{case.family.config_class.__name__}"
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    assert config["auto_map"] == expected
+    assert config["architectures"] == [case.model_class.__name__]
+    assert {path.name for path in tmp_path.glob("*.py")} == sibling_files(MODELING / f"modeling_{name}.py")
+    for path in tmp_path.glob("*.py"):
+        assert path.read_bytes() == (MODELING / path.name).read_bytes()
+
+
+@families
+def test_a_users_own_subclass_is_saved_as_any_other_model(family, tmp_path):
+    case = Case(family, next(iter(family.variants)), "AutoModel")
+    case.model().save_pretrained(tmp_path / "ours")  # which must leave nothing behind on the class
+    subclass = type("Mine", (case.model_class,), {"__module__": __name__})
+    subclass(case.config()).save_pretrained(tmp_path / "mine")
+    assert {path.suffix for path in (tmp_path / "mine").iterdir()} == {".json", ".safetensors"}
+
+
+@families
+def test_auto_classes_are_complete(family):
+    module = __import__(f"wordemb_hf.modeling.modeling_{family.name}", fromlist=["*"])
+    own = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, PreTrainedModel) and value.__module__ == module.__name__
+    ]
+    prefix = family.config_class.__name__.removesuffix("Config")
+    for model in own:
+        kind = model.__name__.removeprefix(prefix)
+        if kind != "PreTrainedModel":
+            assert module.AUTO_CLASSES[f"AutoModel{kind.removeprefix('Model')}"] is model
+            assert model.config_class is family.config_class
+            assert model.base_model_prefix == family.name
+    assert len(module.AUTO_CLASSES) == len(own) - 1
+    assert family.config_class.model_type == f"wordemb_{family.name}"
+
+
+@families
+def test_heads_share_no_parameter(family, tmp_path):
+    """Each class loads each other's folder: what is new to it is reported as missing, and nothing else."""
+    cases = [Case(family, list(family.variants)[-1], auto_class) for auto_class in family.auto_classes]
+    prefix = f"{family.auto_classes['AutoModel'].base_model_prefix}."
+    for source in cases:
+        saved = source.model()
+        saved.save_pretrained(tmp_path / source.auto_class)
+        for target in cases:
+            model, report = load_report(target.model_class, tmp_path / source.auto_class)
+            own = {name for name in model.state_dict() if not name.startswith(prefix)}
+            if target.auto_class == "AutoModel" or target is source:
+                own = set()
+            assert set(report["missing_keys"]) == own, f"{source} to {target}"
+            if source.auto_class == "AutoModel":
+                assert not report["unexpected_keys"]
+            same(model.base_model.state_dict(), saved.base_model.state_dict())
+
+
+@each([case for case in CASES if case.auto_class != "AutoModel"])
+def test_what_a_folder_lacks_is_initialised(case, tmp_path):
+    Case(case.family, case.variant, "AutoModel").model().save_pretrained(tmp_path)
+    torch.manual_seed(0)
+    fresh = case.model_class(case.config()).state_dict()
+    try:
+        torch.use_deterministic_algorithms(True)  # memory that nobody has written is filled with NaN or the largest int
+        model, report = load_report(case.model_class, tmp_path)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    state = model.state_dict()
+    assert report["missing_keys"]
+    for name in report["missing_keys"]:
+        expected, actual = fresh[name].double(), state[name].double()
+        assert actual.isfinite().all() and actual.shape == expected.shape, name
+        if expected.unique().numel() <= 2:  # constants, such as a bias of zeros
+            assert torch.equal(actual, expected), name
+        else:  # drawn: of the same kind, and not the same for all
+            assert 0.5 < actual.std() / expected.std() < 2 and actual.abs().max() < 2 * expected.abs().max(), name
+
+
+@each(CASES)
+def test_is_built_on_the_meta_device(case):
+    with torch.device("meta"):
+        model = case.model_class(case.config())
+    state = case.model().state_dict()
+    assert all(tensor.is_meta for tensor in model.state_dict().values())
+    model.load_state_dict(state, assign=True)
+    same(case.outputs(model.eval(), **case.batch()), case.outputs(case.model(), **case.batch()))
+
+
+@each(CASES)
+@pytest.mark.parametrize(
+    "resize", [(VOCABULARY + 5, None), (VOCABULARY - 9, None), (VOCABULARY + 2, 16)], ids=["up", "down", "multiple"]
+)
+def test_the_vocabulary_is_resized(case, resize, tmp_path):
+    model = case.model()
+    if case.auto_class in case.family.cannot_resize:
+        with pytest.raises(ValueError, match="resize"):
+            model.resize_token_embeddings(*resize)
+        return
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    trained = trained_names(model)
+    model.resize_token_embeddings(*resize)
+    size = resize[0] if resize[1] is None else -(-resize[0] // resize[1]) * resize[1]
+    common = min(size, VOCABULARY)
+    assert model.config.vocab_size == size and model.get_input_embeddings().num_embeddings == size
+    assert trained_names(model) == trained
+    for name, tensor in model.state_dict().items():
+        rows = size if before[name].shape[0] == VOCABULARY else before[name].shape[0]
+        assert tensor.shape == (rows, *before[name].shape[1:]), name
+        assert torch.equal(tensor[:common], before[name][:common]) and tensor.isfinite().all(), name
+    batch = case.batch(labels=True)
+    batch["input_ids"] = torch.full_like(batch["input_ids"], size - 1)
+    loss = loss_of(case, model, batch)
+    loss.backward()
+    assert loss.isfinite()
+    model.save_pretrained(tmp_path)
+    same(case.auto.from_pretrained(tmp_path).state_dict(), model.state_dict())
+
+
+# Configs
+
+
+def refuses(family: Family, field: str, value: object) -> None:
+    with pytest.raises(StrictDataclassError, match=rf"\b{field}\b"):
+        family.config_class(**{field: value})
+
+
+def own_fields(family: Family) -> list[str]:
+    fields = family.config_class.__dataclass_fields__
+    return [name for name in fields if name not in transformers.PreTrainedConfig.__dataclass_fields__]
+
+
+@families
+def test_a_value_of_the_wrong_type_is_refused_by_its_field(family):
+    for field in own_fields(family):
+        for value in ({}, True, "8"):  # what a JSON file may hold, and a command line
+            refuses(family, field, value)
+
+
+@pytest.mark.parametrize(
+    ("family", "field", "value"),
+    [(family, *pair) for family in FAMILIES for pair in family.refused],
+    ids=lambda value: getattr(value, "name", None) or str(value),
+)
+def test_an_impossible_value_is_refused_by_its_field(family, field, value):
+    refuses(family, field, value)
+
+
+@each(of("AutoModel"))
+def test_a_config_survives_its_folder(case, tmp_path):
+    config = case.config(id2label={0: "bad", 1: "good"})
+    config.save_pretrained(tmp_path)
+    again = AutoConfig.from_pretrained(tmp_path)
+    assert type(again) is type(config)
+    for field in [*own_fields(case.family), "id2label", "num_labels"]:
+        assert getattr(again, field) == getattr(config, field)
+
+
+# Trainer and pipelines
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_imported_is_garbage():
+    """Trainer collects garbage after each training: half a second over all that transformers has imported."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+def by_trainer(case: Case, folder: Path, **arguments) -> tuple[PreTrainedModel, dict[str, float]]:
+    batch = case.batch((4, 4, 4, 4), labels=True)
+    rows = [{name: tensor[row] for name, tensor in batch.items()} for row in range(4)]
+    arguments = TrainingArguments(folder, max_steps=1, report_to="none", use_cpu=True, disable_tqdm=True, **arguments)
+    trainer = Trainer(model=case.model(), args=arguments, train_dataset=rows, eval_dataset=rows)
+    result = trainer.train()
+    assert result.global_step == 1
+    return trainer.model, {"train_loss": result.training_loss, **trainer.evaluate()}
+
+
+@each(TRAINED)
+def test_trains_under_trainer(case, tmp_path):
+    plain = {"learning_rate": 0.1, "optim": "sgd", "max_grad_norm": 0.0}  # Adam and clipping would hide a wrong scale
+    whole, figures = by_trainer(case, tmp_path, per_device_train_batch_size=4, **plain)
+    halves, accumulated = by_trainer(
+        case, tmp_path, per_device_train_batch_size=2, gradient_accumulation_steps=2, **plain
+    )
+    for name in ("train_loss", "eval_loss"):
+        assert np.isfinite(figures[name]) and accumulated[name] == pytest.approx(figures[name], rel=1e-5)
+    start = case.model().state_dict()
+    assert not all(torch.equal(weight, start[name]) for name, weight in whole.state_dict().items())
+    close(halves.state_dict(), whole.state_dict())
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PreTrainedTokenizerFast:
+    return build_tokenizer(["the cat sat on the mat , the dog ate it all ."], min_count=1)
+
+
+@each(PIPELINES)
+def test_works_in_its_pipeline(case, tokenizer):
+    texts = ["The cat  ate!", "", "on the mat", "dog"]
+    model = case.model(vocab_size=VOCABULARY)
+    run = pipeline(case.task.pipeline, model=model, tokenizer=tokenizer)
+    answers = run(texts)
+    assert len(answers) == len(texts)
+    if case.task.pipeline == "token-classification":
+        assert [[(row["start"], row["end"]) for row in answer] for answer in answers] == [
+            [(0, 3), (4, 7), (9, 12), (12, 13)],
+            [],
+            [(0, 2), (3, 6), (7, 10)],
+            [(0, 3)],
+        ]
+        # transformers itself cannot put an empty text into a batch here: it has no offsets to pad.
+        texts = [text for text in texts if text]
+        answers = [answer for answer in answers if answer]
+    batched = run(texts, batch_size=len(texts))
+    for text, one, two in zip(texts, answers, batched, strict=True):
+        if case.task.pipeline == "feature-extraction":
+            tokens = len(tokenizer.tokenize(text))
+            assert len(one[0]) == tokens
+            close(torch.tensor(two[0][:tokens]), torch.tensor(one[0]))  # transformers leaves the batch's padding in
+        else:
+            one, two = (answer if isinstance(answer, list) else [answer] for answer in (one, two))
+            assert two == [row | {"score": pytest.approx(row["score"], abs=1e-5)} for row in one]
+
+
+# Abilities
+
+
+def fit(model: PreTrainedModel, batch: dict[str, torch.Tensor], steps: int = 150) -> torch.Tensor:
+    """The answers that a model gives after it has seen one batch many times."""
+    optimizer = torch.optim.AdamW(model.train().parameters(), lr=0.03)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        model(**batch).loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        return model.eval()(**batch).logits.argmax(-1)
+
+
+@pytest.fixture
+def texts() -> torch.Tensor:
+    """Random words, `(64, 6)`, with the words 2 and 3 side by side somewhere, in one order or the other."""
+    random = torch.Generator().manual_seed(0)
+    ids = torch.randint(4, VOCABULARY, (64, 6), generator=random)
+    for row, place in enumerate(torch.randint(0, 5, (64,), generator=random)):
+        ids[row, place], ids[row, place + 1] = (2, 3) if row % 2 else (3, 2)
+    return ids
+
+
+@each(CLASSIFIERS)
+def test_learns_to_classify(case, texts):
+    """By the order of two words, or, where order is not seen, by which of them is there."""
+    labels = (torch.arange(64) % 2).long()
+    if not case.family.sees_context:
+        texts = torch.where((texts == 3 - labels.unsqueeze(1)), 4, texts)
+    model = case.model(num_labels=2)
+    assert torch.equal(fit(model, {"input_ids": texts, "labels": labels}), labels)
+
+
+@each(TAGGERS)
+def test_learns_to_tag(case, texts):
+    """By the word before, or, where neighbours are not seen, by the word itself."""
+    texts = texts.remainder(6) + 2
+    labels = texts % LABELS
+    if case.family.sees_context:
+        labels = labels.roll(1, dims=1)
+        labels[:, 0] = -100
+    answers = fit(case.model(), {"input_ids": texts, "labels": labels})
+    assert torch.equal(answers[labels != -100], labels[labels != -100])
+
+
+@pytest.mark.parametrize("algorithm", ["skipgram", "cbow"])
+def test_word2vec_finds_planted_neighbours(algorithm):
+    """Words that share their contexts and never meet, `king` and `queen`, end up side by side."""
+    rng = np.random.default_rng(0)
+    documents = []
+    for _ in range(1500):
+        topic, twin = rng.integers(6), rng.integers(2)
+        around = [f"around{topic}{number}" for number in rng.permutation(5)]
+        documents.append(" ".join([*around[:2], f"planted{topic}{'ab'[twin]}", *around[2:4]]))
+    tokenizer = build_tokenizer(documents, min_count=1)
+    ids = encode_corpus(tokenizer, documents)
+    counts = ids.counts(len(tokenizer))
+
+    torch.manual_seed(0)
+    config = modeling.Word2VecConfig(vocab_size=len(tokenizer), hidden_size=16, algorithm=algorithm)
+    model = modeling.Word2VecForPreTraining(config)
+    model.word_counts.copy_(torch.from_numpy(counts))
+    objective = ContextWindows if algorithm == "cbow" else WordWindows
+    windows = objective(ids.ids, ids.offsets, counts, window_size=3, subsample_threshold=0.0, batch_size=64, seed=0)
+    settings = TrainingSettings(epochs=6, learning_rate=0.1, optimizer="sgd", summed_loss=True)
+    losses = [row["loss"] for row in train(model, windows, settings, Accelerator(cpu=True)).history]
+    assert losses[-1] < 0.75 * losses[0]
+
+    vectors = nn.functional.normalize(model.get_input_embeddings().weight.detach(), dim=1)
+    planted = [f"planted{topic}{twin}" for topic in range(6) for twin in "ab"]
+    rows = vectors[tokenizer.convert_tokens_to_ids(planted)]
+    nearest = (rows @ rows.T).fill_diagonal_(-1).argmax(1)
+    assert [planted[row] for row in nearest] == [word[:-1] + "ba"[word[-1] == "b"] for word in planted]
