@@ -1,7 +1,11 @@
-"""`embed` as a script, for `accelerate launch scripts/embed.py …`: the same options as `wordemb-hf embed`."""
+"""`wordemb-hf embed` as a script, for `accelerate launch scripts/embed.py …`."""
 
 import sys
+from pathlib import Path
 
-from wordemb_hf.cli import main
+# This folder stands first on the path, where its evaluate.py would pass for the evaluate library.
+sys.path = [path for path in sys.path if path != str(Path(__file__).parent)]
+
+from wordemb_hf.cli import main  # noqa: E402
 
 main(["embed", *sys.argv[1:]])

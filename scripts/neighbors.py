@@ -1,7 +1,11 @@
-"""`neighbors` as a script, for `accelerate launch scripts/neighbors.py …`: the options of `wordemb-hf neighbors`."""
+"""`wordemb-hf neighbors` as a script, for `accelerate launch scripts/neighbors.py …`."""
 
 import sys
+from pathlib import Path
 
-from wordemb_hf.cli import main
+# This folder stands first on the path, where its evaluate.py would pass for the evaluate library.
+sys.path = [path for path in sys.path if path != str(Path(__file__).parent)]
+
+from wordemb_hf.cli import main  # noqa: E402
 
 main(["neighbors", *sys.argv[1:]])

@@ -1,14 +1,15 @@
 """Blocks against something slower and obviously right: loops, counts, the formula of the paper."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
-
 from wordemb_hf.modeling.convolution import ParallelConvolutions
 from wordemb_hf.modeling.pooling import masked_max, masked_mean
 from wordemb_hf.modeling.word_losses import draw_negatives, negative_sampling_loss
+
 from wordemb_hf.objectives.windows import ContextWindows, WordWindows
 
 
@@ -97,9 +98,7 @@ def test_negative_sampling_is_the_papers_formula():
     expected, by_contexts, by_outputs = naive_loss(contexts, context_mask, outputs, negative_mask)
 
     inputs = [torch.tensor(array, dtype=torch.float32, requires_grad=True) for array in (contexts, outputs)]
-    loss = negative_sampling_loss(
-        inputs[0], torch.from_numpy(context_mask), inputs[1], torch.from_numpy(negative_mask)
-    )
+    loss = negative_sampling_loss(inputs[0], torch.from_numpy(context_mask), inputs[1], torch.from_numpy(negative_mask))
     loss.backward()
     assert loss.item() == pytest.approx(expected, rel=1e-5)
     for tensor, gradient in zip(inputs, (by_contexts, by_outputs), strict=True):
@@ -164,7 +163,7 @@ def possible(kept: set[int], middle: int) -> list[list[int]]:
     answers = []
     for width in range(1, WINDOW + 1):
         around = []
-        for begin, end in zip(OFFSETS, OFFSETS[1:], strict=False):
+        for begin, end in pairwise(OFFSETS):
             document = [int(word) for word in IDS[begin:end] if int(word) in kept]
             if middle in document:
                 place = document.index(middle)

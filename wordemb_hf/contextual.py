@@ -8,6 +8,7 @@ import typer
 from .errors import UserError
 from .folders import check_output_file
 from .messages import translate
+from .options import TextColumn, TextsFile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 def embed(
     model: Annotated[str, typer.Argument(help="Folder or Hub name of any model of this package.")],
     texts: Annotated[list[str] | None, typer.Argument(help="One or more texts.")] = None,
-    file: Annotated[Path | None, typer.Option(help="File of texts: txt, jsonl, csv or tsv, also .gz.")] = None,
-    text_column: Annotated[str, typer.Option(help="Column of the text in jsonl, csv and tsv.")] = "text",
-    output: Annotated[Path | None, typer.Option(help="NumPy file for the vectors, .npy.")] = None,
+    file: TextsFile = None,
+    text_column: TextColumn = "text",
+    output: Annotated[Path | None, typer.Option(help="NumPy file for the vectors, .npy.", metavar="FILE")] = None,
 ) -> "np.ndarray":
     """Turn texts into vectors.
 
@@ -49,7 +50,10 @@ def embed(
         backbone, tokenizer = AutoModel.from_pretrained(model), AutoTokenizer.from_pretrained(model)
     encoded = EncodedTexts(tokenizer, texts)
     batches = encoded.batches(by_length(encoded.lengths, 256))
-    vectors, _ = outputs_of(backbone, batches, make_accelerator(), lambda outputs: outputs.pooler_output)
+    accelerator = make_accelerator()
+    vectors, _ = outputs_of(backbone, batches, accelerator, lambda outputs: outputs.pooler_output)
+    if not accelerator.is_main_process:
+        return vectors
     if output is None:
         for row in vectors:
             print(" ".join(f"{value:.5f}" for value in row))

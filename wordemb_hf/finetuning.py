@@ -6,50 +6,76 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from .messages import translate
+from .options import (
+    DATA,
+    MODEL,
+    TRAINING,
+    LabelColumn,
+    Language,
+    Lowercase,
+    MinCount,
+    MixedPrecision,
+    OutputFolder,
+    Overwrite,
+    Seed,
+    TextColumn,
+    TokenizerKind,
+    model_option,
+    training_option,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from .corpus import Splits
 
-Precision = Literal["no", "bf16", "fp16"]
-
 
 def finetune(
-    data: Annotated[Path, typer.Option(help="Labelled texts: tsv, csv, jsonl, or a folder with train, dev, test.")],
-    output: Annotated[Path, typer.Option(help="Folder for the model; it must be new or empty.")],
-    family: Annotated[str, typer.Option(help="What to train: textcnn or word2vec.")] = "textcnn",
-    model: Annotated[str | None, typer.Option(help="Start from this folder or Hub name, not from nothing.")] = None,
-    vectors: Annotated[Path | None, typer.Option(help="Start from the word vectors in this folder.")] = None,
-    dev: Annotated[Path | None, typer.Option(help="File that decides when to stop.", show_default="a tenth")] = None,
-    test: Annotated[Path | None, typer.Option(help="File that is looked at once, at the end.")] = None,
-    text_column: Annotated[str, typer.Option(help="Column of the text in jsonl and csv.")] = "text",
-    label_column: Annotated[str, typer.Option(help="Column of the label in jsonl and csv.")] = "label",
+    data: Annotated[
+        Path, typer.Option(help="Labelled texts: tsv, csv, jsonl, or a folder with train, dev, test.", metavar="PATH")
+    ],
+    output: OutputFolder,
+    overwrite: Overwrite = False,
+    baseline: Annotated[bool, typer.Option("--baseline", help="Also measure TF-IDF with logistic regression.")] = False,
+    dev: Annotated[
+        Path | None,
+        typer.Option(
+            help="Texts that decide when to stop.", show_default="a tenth", rich_help_panel=DATA, metavar="FILE"
+        ),
+    ] = None,
+    test: Annotated[
+        Path | None,
+        typer.Option(help="Texts that are looked at once, at the end.", rich_help_panel=DATA, metavar="FILE"),
+    ] = None,
+    text_column: TextColumn = "text",
+    label_column: LabelColumn = "label",
+    tokenizer_kind: TokenizerKind = "word",
+    lowercase: Lowercase = True,
+    min_count: MinCount = 1,
+    max_length: Annotated[
+        int, typer.Option(help="Cut longer texts, in tokens.", rich_help_panel=DATA, metavar="N")
+    ] = 512,
+    language: Language = None,
+    family: Annotated[str, model_option("What to train: textcnn or word2vec.", "NAME")] = "textcnn",
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any field of the family's config.")
+        list[str] | None,
+        typer.Option("--set", help="Any field of the family's config.", rich_help_panel=MODEL, metavar="NAME=VALUE"),
     ] = None,
-    tokenizer_kind: Annotated[
-        Literal["word", "char"], typer.Option(help="word for English and its like, char for Chinese.")
-    ] = "word",
-    lowercase: Annotated[bool, typer.Option(help="Take upper and lower case for the same.")] = True,
-    min_count: Annotated[int, typer.Option(help="Leave out words that occur less often.")] = 1,
-    max_length: Annotated[int, typer.Option(help="Cut longer texts, in tokens.")] = 512,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the data, at most.", show_default="preset")] = None,
-    patience: Annotated[int, typer.Option(help="Epochs without a better one before it stops; 0 for never.")] = 5,
-    batch_size: Annotated[int, typer.Option(help="Texts in a batch.")] = 32,
-    learning_rate: Annotated[float | None, typer.Option(help="At its highest.", show_default="preset")] = None,
-    schedule: Annotated[Literal["linear", "cosine", "constant"], typer.Option(help="How it falls.")] = "linear",
-    warmup: Annotated[float, typer.Option(help="Share of the training in which it rises.")] = 0.05,
-    weight_decay: Annotated[float, typer.Option(help="Of AdamW.")] = 0.01,
-    max_grad_norm: Annotated[float, typer.Option(help="Scale gradients down to this norm; 0 for never.")] = 1.0,
-    accumulation: Annotated[int, typer.Option(help="Batches that make one step.")] = 1,
-    mixed_precision: Annotated[Precision | None, typer.Option(help="no, bf16 or fp16.")] = None,
-    baseline: Annotated[bool, typer.Option(help="Also measure TF-IDF with logistic regression.")] = False,
-    language: Annotated[
-        str | None, typer.Option(help="Language of the texts: en, zh, …", show_default="guessed")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of everything that is random.")] = 0,
-    overwrite: Annotated[bool, typer.Option(help="Replace the output folder.")] = False,
+    vectors: Annotated[Path | None, model_option("Start from the word vectors in this folder.", "FOLDER")] = None,
+    model: Annotated[str | None, model_option("Start from this model, not from nothing.", "FOLDER|HUB")] = None,
+    epochs: Annotated[int | None, training_option("Passes over the data, at most.", "N", "preset")] = None,
+    patience: Annotated[int, training_option("Epochs without a better one before it stops; 0 for never.", "N")] = 5,
+    batch_size: Annotated[int, training_option("Texts in a batch.", "N")] = 32,
+    learning_rate: Annotated[float | None, training_option("At its highest.", "RATE", "preset")] = None,
+    schedule: Annotated[
+        Literal["linear", "cosine", "constant"], typer.Option(help="How it falls.", rich_help_panel=TRAINING)
+    ] = "linear",
+    warmup: Annotated[float, training_option("Share of the training in which it rises.", "SHARE")] = 0.05,
+    weight_decay: Annotated[float, training_option("Of AdamW.", "RATE")] = 0.01,
+    max_grad_norm: Annotated[float, training_option("Scale gradients down to this norm; 0 for never.", "NORM")] = 1.0,
+    accumulation: Annotated[int, training_option("Batches that make one step.", "N")] = 1,
+    mixed_precision: MixedPrecision = None,
+    seed: Seed = 0,
 ) -> dict[str, Any]:
     """Train a text classifier on labelled texts.
 

@@ -12,15 +12,18 @@ import typer
 from .errors import UserError
 from .folders import check_output_file
 from .messages import translate
+from .options import LabelColumn, TextColumn, TextsFile
 
 
 def predict(
     model: Annotated[str, typer.Argument(help="Folder or Hub name of a classifier.")],
     texts: Annotated[list[str] | None, typer.Argument(help="One or more texts.")] = None,
-    file: Annotated[Path | None, typer.Option(help="File of texts: txt, jsonl, csv or tsv, also .gz.")] = None,
-    text_column: Annotated[str, typer.Option(help="Column of the text in jsonl, csv and tsv.")] = "text",
+    file: TextsFile = None,
+    text_column: TextColumn = "text",
     top: Annotated[int, typer.Option(help="Labels to show for each text.")] = 1,
-    output: Annotated[Path | None, typer.Option(help="File for the answers, one JSON object a line.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="File for the answers, one JSON object a line.", metavar="FILE")
+    ] = None,
 ) -> list[dict[str, Any]]:
     """Label texts.
 
@@ -40,7 +43,8 @@ def predict(
     from .training import make_accelerator
 
     classifier, tokenizer = load_classifier(model)
-    scores = probabilities(classifier, tokenizer, texts, make_accelerator())
+    accelerator = make_accelerator()
+    scores = probabilities(classifier, tokenizer, texts, accelerator)
     names = classifier.config.id2label
     answers: list[dict[str, Any]] = [
         {
@@ -49,6 +53,8 @@ def predict(
         }
         for text, row in zip(texts, scores, strict=True)
     ]
+    if not accelerator.is_main_process:
+        return answers
     if output is not None:
         write_lines((json.dumps(answer, ensure_ascii=False) for answer in answers), output)
         return answers
@@ -61,9 +67,9 @@ def predict(
 def evaluate(
     model: Annotated[str, typer.Argument(help="Folder or Hub name of a classifier.")],
     data: Annotated[Path, typer.Option(help="Labelled texts: tsv, csv, jsonl, or a folder with a test part.")],
-    text_column: Annotated[str, typer.Option(help="Column of the text in jsonl and csv.")] = "text",
-    label_column: Annotated[str, typer.Option(help="Column of the label in jsonl and csv.")] = "label",
-    output: Annotated[Path | None, typer.Option(help="File for the figures, as JSON.")] = None,
+    text_column: TextColumn = "text",
+    label_column: LabelColumn = "label",
+    output: Annotated[Path | None, typer.Option(help="File for the figures, as JSON.", metavar="FILE")] = None,
 ) -> dict[str, float]:
     """Measure how well a classifier labels texts whose labels are known.
 

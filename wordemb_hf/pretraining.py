@@ -6,35 +6,53 @@ from typing import Annotated, Literal
 import typer
 
 from .messages import translate
-
-Precision = Literal["no", "bf16", "fp16"]
+from .options import (
+    DATA,
+    MODEL,
+    Epochs,
+    Language,
+    Lowercase,
+    MinCount,
+    MixedPrecision,
+    OutputFolder,
+    Overwrite,
+    Seed,
+    TextColumn,
+    TokenizerKind,
+    model_option,
+    training_option,
+)
 
 
 def pretrain(
-    corpus: Annotated[list[Path], typer.Option(help="Text: txt, jsonl, csv or tsv, also .gz, or a folder of them.")],
-    output: Annotated[Path, typer.Option(help="Folder for the model; it must be new or empty.")],
-    family: Annotated[str, typer.Option(help="What to train: word2vec.")] = "word2vec",
-    text_column: Annotated[str, typer.Option(help="Column of the text in jsonl, csv and tsv.")] = "text",
-    tokenizer_kind: Annotated[
-        Literal["word", "char"], typer.Option(help="word for English and its like, char for Chinese.")
-    ] = "word",
-    lowercase: Annotated[bool, typer.Option(help="Take upper and lower case for the same.")] = True,
-    min_count: Annotated[int, typer.Option(help="Leave out words that occur less often.")] = 5,
-    max_vocab_size: Annotated[int, typer.Option(help="Keep at most so many words.")] = 200_000,
-    algorithm: Annotated[Literal["skipgram", "cbow"], typer.Option(help="How neighbours predict.")] = "skipgram",
-    hidden_size: Annotated[int, typer.Option(help="Width of a word vector.")] = 100,
-    window_size: Annotated[int, typer.Option(help="Words on each side, at most.")] = 5,
-    num_negatives: Annotated[int, typer.Option(help="Noise words for each window.")] = 5,
-    subsample_threshold: Annotated[float, typer.Option(help="Thin out words above this share; 0 for never.")] = 1e-3,
-    epochs: Annotated[int, typer.Option(help="Passes over the text.")] = 5,
-    batch_size: Annotated[int, typer.Option(help="Windows in a batch.")] = 512,
-    learning_rate: Annotated[
-        float | None, typer.Option(help="At its highest.", show_default="0.025, for cbow 0.05")
-    ] = None,
-    mixed_precision: Annotated[Precision | None, typer.Option(help="no, bf16 or fp16.")] = None,
-    language: Annotated[str | None, typer.Option(help="Language of the text for the model card: en, zh, …")] = None,
-    seed: Annotated[int, typer.Option(help="Of everything that is random.")] = 0,
-    overwrite: Annotated[bool, typer.Option(help="Replace the output folder.")] = False,
+    corpus: Annotated[
+        list[Path], typer.Option(help="Text: txt, jsonl, csv or tsv, also .gz, or a folder of them.", metavar="FILE")
+    ],
+    output: OutputFolder,
+    overwrite: Overwrite = False,
+    text_column: TextColumn = "text",
+    tokenizer_kind: TokenizerKind = "word",
+    lowercase: Lowercase = True,
+    min_count: MinCount = 5,
+    max_vocab_size: Annotated[
+        int, typer.Option(help="Keep at most so many words.", rich_help_panel=DATA, metavar="N")
+    ] = 200_000,
+    language: Language = None,
+    family: Annotated[str, model_option("What to train: word2vec.", "NAME")] = "word2vec",
+    algorithm: Annotated[
+        Literal["skipgram", "cbow"], typer.Option(help="How neighbours predict.", rich_help_panel=MODEL)
+    ] = "skipgram",
+    hidden_size: Annotated[int, model_option("Width of a word vector.", "N")] = 100,
+    window_size: Annotated[int, model_option("Words on each side, at most.", "N")] = 5,
+    num_negatives: Annotated[int, model_option("Noise words for each window.", "N")] = 5,
+    subsample_threshold: Annotated[
+        float, model_option("Thin out words above this share of the text; 0 for never.", "SHARE")
+    ] = 1e-3,
+    epochs: Epochs = 5,
+    batch_size: Annotated[int, training_option("Windows in a batch.", "N")] = 512,
+    learning_rate: Annotated[float | None, training_option("At its highest.", "RATE", "0.025, for cbow 0.05")] = None,
+    mixed_precision: MixedPrecision = None,
+    seed: Seed = 0,
 ) -> Path:
     """Train word vectors on raw text.
 

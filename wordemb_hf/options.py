@@ -1,0 +1,51 @@
+"""Options that several verbs share, and the panels under which help lists them."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+DATA, MODEL, TRAINING = "Data", "Model", "Training"
+
+TextColumn = Annotated[
+    str, typer.Option(help="Column of the text in jsonl, csv and tsv.", rich_help_panel=DATA, metavar="NAME")
+]
+LabelColumn = Annotated[
+    str, typer.Option(help="Column of the label in jsonl and csv.", rich_help_panel=DATA, metavar="NAME")
+]
+Language = Annotated[
+    str | None,
+    typer.Option(help="Language for the model card: en, zh, …", rich_help_panel=DATA, metavar="CODE"),
+]
+TextsFile = Annotated[
+    Path | None, typer.Option(help="File of texts: txt, jsonl, csv or tsv, also .gz.", metavar="FILE")
+]
+OutputFolder = Annotated[Path, typer.Option(help="Folder for the model; it must be new or empty.", metavar="FOLDER")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output folder.")]
+TokenizerKind = Annotated[
+    Literal["word", "char"],
+    typer.Option(help="word for English and its like, char for Chinese.", rich_help_panel=DATA),
+]
+# One name each: a second one for "off" would take half the width of the table.
+Lowercase = Annotated[
+    bool, typer.Option("--lowercase/--cased", help="Take upper and lower case for the same.", rich_help_panel=DATA)
+]
+MinCount = Annotated[
+    int, typer.Option(help="Leave out words that occur less often.", rich_help_panel=DATA, metavar="N")
+]
+Epochs = Annotated[int, typer.Option(help="Passes over the text.", rich_help_panel=TRAINING, metavar="N")]
+MixedPrecision = Annotated[
+    Literal["no", "bf16", "fp16"] | None,
+    typer.Option(help="Arithmetic of the forward pass.", show_default="the launcher's", rich_help_panel=TRAINING),
+]
+Seed = Annotated[int, typer.Option(help="Of everything that is random.", rich_help_panel=TRAINING, metavar="N")]
+
+
+def model_option(help: str, metavar: str) -> typer.models.OptionInfo:
+    """An option on what is trained."""
+    return typer.Option(help=help, metavar=metavar, rich_help_panel=MODEL)
+
+
+def training_option(help: str, metavar: str, default: str | None = None) -> typer.models.OptionInfo:
+    """An option on how it is trained; `default` describes a default that depends on others."""
+    return typer.Option(help=help, metavar=metavar, rich_help_panel=TRAINING, show_default=default or True)
