@@ -33,7 +33,7 @@ class TextCNNConfig(PreTrainedConfig):
     hidden_act: Literal["relu", "tanh", "gelu"] = "relu"
     embedding_dropout: float | int = 0.0
     classifier_dropout: float | int = 0.5
-    initializer_range: float | int = 0.25
+    initializer_range: float | int = 0.05
     pad_token_id: int | None = 0
 
     def __post_init__(self, **kwargs):
@@ -56,7 +56,9 @@ class TextCNNConfig(PreTrainedConfig):
             raise ValueError(f"pad_token_id is {self.pad_token_id}, but must be below vocab_size, {self.vocab_size}")
 
     def validate_probabilities(self):
-        """Refuse dropouts outside of 0 to 1."""
+        """Refuse dropouts outside of 0 to 1, and a range of random vectors that is none."""
         for field in ("embedding_dropout", "classifier_dropout"):
             if not 0 <= getattr(self, field) < 1:
                 raise ValueError(f"{field} is {getattr(self, field)}, but must be at least 0 and below 1")
+        if not 0 < self.initializer_range < float("inf"):
+            raise ValueError(f"initializer_range is {self.initializer_range}, but must be above 0")

@@ -42,8 +42,10 @@ class Word2VecConfig(PreTrainedConfig):
             raise ValueError(f"pad_token_id is {self.pad_token_id}, but must be below vocab_size, {self.vocab_size}")
 
     def validate_probabilities(self):
-        """Refuse a dropout outside of 0 to 1, and a negative threshold."""
+        """Refuse a dropout outside of 0 to 1, a negative threshold, and an exponent that is no number."""
         if not 0 <= self.classifier_dropout < 1:
             raise ValueError(f"classifier_dropout is {self.classifier_dropout}, but must be at least 0 and below 1")
-        if self.subsample_threshold < 0:
-            raise ValueError(f"subsample_threshold is {self.subsample_threshold}, but must not be negative")
+        if not 0 <= self.subsample_threshold < float("inf"):
+            raise ValueError(f"subsample_threshold is {self.subsample_threshold}, but must be 0 or above")
+        if not abs(self.negative_exponent) < float("inf"):
+            raise ValueError(f"negative_exponent is {self.negative_exponent}, but must be a finite number")

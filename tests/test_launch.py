@@ -37,6 +37,7 @@ def launch(launcher, script, *arguments):
         capture_output=True,
         text=True,
         encoding="utf-8",
+        timeout=300,  # processes that wait for each other would wait for ever
         env={
             **{name: value for name, value in os.environ.items() if name != "WORDEMB_HF_LANGUAGE"},
             **{
@@ -119,11 +120,9 @@ def test_two_processes_answer_once(data, alone, tmp_path):
     texts = [line.split("\t")[1] for line in (data / "test.tsv").read_text().splitlines()]
     (tmp_path / "texts.txt").write_text("\n".join(texts))
     expected = wordemb_hf.predict(str(alone), texts, top=3)
-    printed = launch(TWO, "predict.py", alone, "--file", tmp_path / "texts.txt")
-    assert [line.split("\t")[1] for line in printed.splitlines()] == texts
-    launch(
-        TWO, "predict.py", alone, "--file", tmp_path / "texts.txt", "--top", 3, "--output", tmp_path / "answers.jsonl"
-    )
+    options = ["--file", tmp_path / "texts.txt", "--top", "3", "--output", tmp_path / "answers.jsonl"]
+    assert launch(TWO, "predict.py", alone, *options) == ""
+    assert names(tmp_path) == ["answers.jsonl", "texts.txt"]
     answers = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
     for answer, right in zip(answers, expected, strict=True):
         assert answer["text"] == right["text"]
@@ -138,5 +137,4 @@ def test_every_verb_is_a_script(verb):
     done = subprocess.run(
         [sys.executable, script, "--help"], capture_output=True, text=True, encoding="utf-8", check=True
     )
-    assert f"{verb}" in done.stdout and "--config" in done.stdout
-    assert "--help" in done.stdout
+    assert f"Usage: {verb}.py {verb} [OPTIONS]" in done.stdout and "--config" in done.stdout

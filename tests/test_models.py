@@ -12,7 +12,7 @@ import transformers
 from accelerate import Accelerator
 from huggingface_hub.errors import StrictDataclassError
 from torch import nn
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, logsigmoid, mse_loss
 from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerFast, Trainer, TrainingArguments, pipeline
 
 from wordemb_hf import modeling
@@ -92,6 +92,8 @@ def test_padding_changes_nothing(case, side):
         for name, shape in case.task.outputs.items():
             output = together[name][row]
             close(output[tokens] if "length" in shape else output, alone[name][0])
+        if "last_hidden_state" in together:
+            assert not together["last_hidden_state"][row, ~tokens].any()
 
 
 @each(TRAINED)
@@ -219,6 +221,23 @@ def test_tags_of_minus_100_are_ignored(case):
     counted = batch["labels"] != -100
     answer = model(**batch)
     close(answer.loss, cross_entropy(answer.logits[counted], batch["labels"][counted]))
+
+
+@each([case for case in of("AutoModelForPreTraining") if case.family.name == "word2vec"])
+def test_word2vec_loss_is_a_loop_over_predictions(case):
+    model, batch = case.model(), case.batch((4, 1, 3, 0), labels=True)
+    batch["labels"][2] = -100  # a window with nothing to predict
+    words, outputs = model.get_input_embeddings().weight, model.get_output_embeddings().weight
+    losses = []
+    for row in (0, 1):
+        vectors = words[batch["input_ids"][row][batch["attention_mask"][row].bool()]]
+        for vector in vectors if case.variant == "skipgram" else vectors.mean(0, keepdim=True):
+            target = batch["labels"][row]
+            noise = [word for word in batch["negative_ids"][row] if word != target]
+            losses.append(-logsigmoid(outputs[target] @ vector) - sum(logsigmoid(-outputs[w] @ vector) for w in noise))
+    close(model(**batch).loss, sum(losses) / len(losses))
+    batch["labels"][:] = -100
+    assert model(**batch).loss == 0
 
 
 @each(CLASSIFIERS)

@@ -32,8 +32,9 @@ def embed(
     Raises:
         UserError: without texts, for a model or file that cannot be read, or an output that is no .npy.
     """
-    from .prediction import gather_texts, loading
+    from .corpus import gather_texts
 
+    output = None if output is None else Path(output)
     check_output_file(output)
     if output is not None and output.suffix != ".npy":
         raise UserError(f"output {output} must end in .npy")
@@ -44,6 +45,7 @@ def embed(
 
     from .batching import by_length
     from .encoding import EncodedTexts
+    from .loading import loading
     from .training import make_accelerator, outputs_of
 
     with loading(model):

@@ -14,6 +14,7 @@ import json
 import math
 import random
 import re
+import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -138,6 +139,39 @@ def read_splits(
     if dev_part is None:
         train, dev_part = _cut_dev(train, seed, dev_fraction)
     return Splits(train, dev_part, test_part)
+
+
+def gather_texts(texts: list[str] | None, file: Path | None, text_column: str) -> list[str]:
+    """The texts given one by one, in a file, or, when there is neither, on standard input.
+
+    Raises:
+        UserError: when there is nothing, or both.
+    """
+    if isinstance(texts, str):  # a caller's slip that would label every letter
+        texts = [texts]
+    if texts and file:
+        raise UserError("give texts or --file, not both")
+    if file:
+        return list(read_texts(file, text_column=text_column, keep_empty=True))
+    if not texts and not sys.stdin.isatty():
+        texts = [line.rstrip("\r\n") for line in sys.stdin]
+    if not texts:
+        raise UserError("no text is given: name one or more, or --file")
+    return texts
+
+
+def test_part(data: Path) -> Path:
+    """`data` itself, or the test part of a folder.
+
+    Raises:
+        UserError: for a folder without one.
+    """
+    if not data.is_dir():
+        return data
+    found = part_file(data, "test")
+    if found is None:
+        raise UserError(f"the folder {data} has no test part: test{', test'.join(EXAMPLE_SUFFIXES)} or .gz")
+    return found
 
 
 def label_names(examples: Examples) -> list[str]:

@@ -25,7 +25,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
     from .corpus import Splits
 
@@ -95,6 +95,8 @@ def finetune(
     from .families import FINETUNING, check_family, make_config, parse_settings
     from .folders import check_output, new_folder
 
+    data, output = Path(data), Path(output)
+    vectors = None if vectors is None else Path(vectors)
     check_output(output, overwrite)
     check_family(family)
     if batch_size < 1 or max_length < 1:
@@ -105,8 +107,11 @@ def finetune(
     fields = {**preset.settings, **(preset.with_vectors if vectors else {}), **parse_settings(settings)}
     make_config(family, **fields)  # an impossible setting is refused before any text is read
 
+    from .classifiers import classifier_from_vectors, new_classifier
     from .corpus import label_names, read_splits
-    from .tasks.classification import TextClassification
+    from .documents import document_classifier
+    from .loading import load_for_labels
+    from .tasks.classification import TextClassification, probabilities
     from .training import TrainingSettings, make_accelerator, train
 
     training = TrainingSettings(
@@ -137,10 +142,22 @@ def finetune(
     )
 
     if model:
-        classifier, tokenizer = _load(model, labels)
+        classifier, tokenizer = load_for_labels(model, labels)
+    elif vectors:
+        classifier, tokenizer = classifier_from_vectors(
+            family, fields, labels, parts.train.texts, vectors, min_count=min_count, max_length=max_length
+        )
     else:
-        tokenizer, table = _vocabulary(parts, vectors, tokenizer_kind, lowercase, min_count, max_length, seed)
-        classifier = _build(family, fields, labels, len(tokenizer), table)
+        classifier, tokenizer = new_classifier(
+            family,
+            fields,
+            labels,
+            parts.train.texts,
+            kind=tokenizer_kind,
+            min_count=min_count,
+            lowercase=lowercase,
+            max_length=max_length,
+        )
     label2id = {label: index for index, label in enumerate(labels)}
     tasks = {
         name: TextClassification(tokenizer, part, label2id, batch_size, max_length, seed)
@@ -164,92 +181,38 @@ def finetune(
         if name in tasks:
             figures = tasks[name].evaluate(classifier, accelerator)
             measured[name] = {key.removeprefix("eval_"): value for key, value in figures.items()}
-    final = "test" if "test" in tasks else "dev"
+    # What every process must take part in comes before what the first one does alone.
+    samples = list(dict.fromkeys((parts.test or parts.dev or parts.train).texts))[:3]
+    scores = probabilities(classifier, tokenizer, samples, accelerator)
     language = language or _guess_language(parts.train.texts)
     if accelerator.is_main_process:
+        final = "test" if "test" in tasks else "dev"
         if baseline and final in measured:
             measured[final] |= _baseline(parts, final, language)
         with new_folder(output) as folder:
             classifier.cpu().save_pretrained(folder)
             tokenizer.save_pretrained(folder)
-            _document(folder, output, classifier, tokenizer, result, training, parts, measured, language, data, vectors)
+            document_classifier(
+                folder,
+                classifier,
+                name=output.name,
+                dataset=data.stem if data.is_file() else data.name,
+                parts=parts,
+                measured=measured,
+                examples=dict(zip(samples, scores, strict=True)),
+                result=result,
+                settings=training,
+                language=language,
+                vectors=vectors,
+            )
         for name, figures in measured.items():
-            shown = ", ".join(f"{translate(key)} {value:.4f}" for key, value in figures.items() if key != "loss")
-            accelerator.print(f"{translate(name)}: {shown}")
+            line = ", ".join(f"{translate(key)} {value:.4f}" for key, value in figures.items() if key != "loss")
+            accelerator.print(f"{translate(name)}: {line}")
         seconds = f"{result.seconds:.0f}"
         text = translate("Trained in {seconds} s; the model is in {folder}.", seconds=seconds, folder=output)
         accelerator.print(text)
     accelerator.wait_for_everyone()
     return measured
-
-
-def _load(model: str, labels: list[str]) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
-    """A model that exists, with a head for these labels."""
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-    from .prediction import loading
-
-    with loading(model):
-        classifier = AutoModelForSequenceClassification.from_pretrained(
-            model,
-            id2label=dict(enumerate(labels)),
-            label2id={label: index for index, label in enumerate(labels)},
-            ignore_mismatched_sizes=True,  # a head for other labels begins anew
-        )
-        return classifier, AutoTokenizer.from_pretrained(model)
-
-
-def _vocabulary(parts: "Splits", vectors, kind, lowercase, min_count, max_length, seed):
-    """A tokenizer, and its word vectors `(vocabulary, width)` where some are given."""
-    from .vocabulary import build_tokenizer, extend_tokenizer
-
-    if vectors is None:
-        tokenizer = build_tokenizer(
-            parts.train.texts, kind=kind, min_count=min_count, max_size=None, lowercase=lowercase, max_length=max_length
-        )
-        return tokenizer, None
-
-    import numpy as np
-    from transformers import PreTrainedTokenizerFast
-
-    from .vectors import KeyedVectors
-
-    known = KeyedVectors.from_folder(vectors)
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(vectors, model_max_length=max_length)
-    tokenizer = extend_tokenizer(tokenizer, parts.train.texts, min_count=min_count)
-    # A word without a vector gets a random one of the size of the others (Kim 2014, section 3.3, footnote 3).
-    spread = known.matrix.std()
-    rng = np.random.default_rng(seed)
-    table = rng.normal(0.0, spread, (len(tokenizer), known.matrix.shape[1])).astype(np.float32)
-    vocabulary = tokenizer.get_vocab()
-    table[[vocabulary[word] for word in known.words]] = known.matrix
-    table[tokenizer.pad_token_id] = 0.0
-    return tokenizer, table
-
-
-def _build(family: str, fields: dict[str, Any], labels: list[str], vocab_size: int, table) -> "PreTrainedModel":
-    """A new classifier, its word vectors from `table` where there is one."""
-    import torch
-    from transformers import AutoModelForSequenceClassification
-
-    from .families import embedding_width_field, make_config
-
-    names = {"id2label": dict(enumerate(labels)), "label2id": {label: index for index, label in enumerate(labels)}}
-    config = make_config(family, **{**fields, "vocab_size": vocab_size, **names})
-    if table is not None:
-        config = make_config(
-            family, **{**fields, "vocab_size": vocab_size, **names, embedding_width_field(config): table.shape[1]}
-        )
-    classifier = AutoModelForSequenceClassification.from_config(config)
-    if table is not None:
-        vectors = torch.from_numpy(table)
-        backbone = classifier.base_model
-        if hasattr(backbone, "set_word_vectors"):
-            backbone.set_word_vectors(vectors)
-        else:
-            with torch.no_grad():
-                backbone.get_input_embeddings().weight.copy_(vectors)
-    return classifier
 
 
 def _baseline(parts: "Splits", name: str, language: str) -> dict[str, float]:
@@ -274,69 +237,3 @@ def _guess_language(texts: list[str]) -> str:
     letters = [letter for text in texts[:1000] for letter in text if letter.isalpha()]
     han = sum("\u4e00" <= letter <= "\u9fff" for letter in letters)
     return "zh" if han > 0.2 * len(letters) else "en"
-
-
-def _document(
-    folder, output, classifier, tokenizer, result, training, parts, measured, language, data, vectors
-) -> None:
-    """The log, the curve, the figures and the card beside a classifier."""
-    from .messages import language as spoken
-    from .model_card import ModelCardFacts, write_model_card
-    from .plots import training_curve
-    from .reports import write_history, write_json
-    from .tasks.classification import probabilities
-    from .training import make_accelerator
-
-    write_history(result.history, folder)
-    write_json(measured, folder / "metrics.json")
-    pictures = []
-    if result.history:
-        training_curve(result.history, folder / "training_curve.png", language=spoken())
-        pictures.append(("training_curve.png", "Training"))
-    texts = list(dict.fromkeys((parts.test or parts.dev or parts.train).texts))[:3]
-    scores = probabilities(classifier, tokenizer, texts, make_accelerator(training))
-    names = classifier.config.id2label
-    family = classifier.config.model_type.removeprefix("wordemb_")
-    own = classifier.config.to_diff_dict()
-    hidden = {"id2label", "label2id", "auto_map", "architectures", "transformers_version", "model_type", "dtype"}
-    baseline_prefix = "baseline_"
-    final = measured.get("test") or measured.get("dev") or {}
-    baseline = {
-        key.removeprefix(baseline_prefix): value for key, value in final.items() if key.startswith(baseline_prefix)
-    }
-    write_model_card(
-        folder,
-        ModelCardFacts(
-            model_name=output.name,
-            family=family,
-            auto_class="AutoModelForSequenceClassification",
-            pipeline_tag="text-classification",
-            language=language,
-            num_parameters=classifier.num_parameters(),
-            file_size_bytes=(folder / "model.safetensors").stat().st_size,
-            vocab_size=len(tokenizer),
-            labels=list(names.values()),
-            dataset_name=data.stem if data.is_file() else data.name,
-            dataset_sizes={
-                name: len(part)
-                for name, part in (("train", parts.train), ("dev", parts.dev), ("test", parts.test))
-                if part is not None
-            },
-            metrics={
-                name: {key: value for key, value in figures.items() if not key.startswith(baseline_prefix)}
-                for name, figures in measured.items()
-            },
-            baseline=baseline or None,
-            settings={
-                **{name: value for name, value in own.items() if name not in hidden},
-                **{name: getattr(training, name) for name in ("epochs", "learning_rate", "schedule", "weight_decay")},
-                "seed": training.seed,
-                **({"vectors": vectors.name} if vectors else {}),
-            },
-            examples=[
-                (text, {names[index]: float(row[index]) for index in row.argsort()[::-1][:3]})
-                for text, row in zip(texts, scores, strict=True)
-            ],
-            pictures=pictures,
-        ),
-    )

@@ -70,6 +70,8 @@ def pretrain(
     from .families import make_config
     from .folders import check_output, new_folder
 
+    corpus = [Path(path) for path in ([corpus] if isinstance(corpus, str | Path) else corpus)]
+    output = Path(output)
     check_output(output, overwrite)
     if family != "word2vec":
         from .errors import UserError
@@ -88,6 +90,7 @@ def pretrain(
     from transformers import AutoModelForPreTraining
 
     from .corpus import read_texts
+    from .documents import document_vectors
     from .objectives.windows import ContextWindows, WordWindows
     from .training import TrainingSettings, make_accelerator, train
     from .vocabulary import build_tokenizer, encode_corpus
@@ -143,7 +146,16 @@ def pretrain(
         with new_folder(output) as folder:
             model.cpu().save_pretrained(folder)
             tokenizer.save_pretrained(folder)
-            _document(folder, output, model, tokenizer, result, settings, corpus, ids, language)
+            document_vectors(
+                folder,
+                model,
+                name=output.name,
+                corpus=", ".join(path.name for path in corpus),
+                documents=len(ids.offsets) - 1,
+                result=result,
+                settings=settings,
+                language=language,
+            )
         speed = len(ids.ids) * epochs / max(result.seconds, 1e-9)
         accelerator.print(
             translate(
@@ -155,41 +167,3 @@ def pretrain(
         )
     accelerator.wait_for_everyone()
     return output
-
-
-def _document(folder, output, model, tokenizer, result, settings, corpus, ids, language) -> None:
-    """The log, the pictures and the card beside a model of word vectors."""
-    from .messages import language as spoken
-    from .model_card import ModelCardFacts, write_model_card
-    from .plots import training_curve, word_map
-    from .reports import write_history
-    from .vectors import KeyedVectors
-
-    write_history(result.history, folder)
-    training_curve(result.history, folder / "training_curve.png", language=spoken())
-    vectors = KeyedVectors.from_folder(folder)
-    # Very frequent words are function words, which tell little on a map.
-    shown = [row for row, word in enumerate(vectors.words) if any(map(str.isalpha, word))][50:300]
-    shown = shown or list(range(len(vectors)))
-    word_map([vectors.words[row] for row in shown], vectors.matrix[shown], folder / "word_map.png", language=spoken())
-    write_model_card(
-        folder,
-        ModelCardFacts(
-            model_name=output.name,
-            family="word2vec",
-            auto_class="AutoModel",
-            pipeline_tag="feature-extraction",
-            language=language,
-            num_parameters=model.num_parameters(),
-            file_size_bytes=(folder / "model.safetensors").stat().st_size,
-            vocab_size=len(tokenizer),
-            dataset_name=", ".join(path.name for path in corpus),
-            dataset_sizes={"train": len(ids.offsets) - 1},
-            settings={
-                **{name: getattr(model.config, name) for name in ("algorithm", "hidden_size", "window_size")},
-                **{name: getattr(model.config, name) for name in ("num_negatives", "subsample_threshold")},
-                **{name: getattr(settings, name) for name in ("epochs", "learning_rate", "seed")},
-            },
-            pictures=[("word_map.png", "Words with similar vectors lie together"), ("training_curve.png", "Training")],
-        ),
-    )

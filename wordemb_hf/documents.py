@@ -1,0 +1,144 @@
+"""The files beside a model that tell of it: the log, the pictures, the figures and the card."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from transformers import PreTrainedModel
+
+from .corpus import Splits
+from .messages import language as spoken
+from .model_card import ModelCardFacts, write_model_card
+from .plots import training_curve, word_map
+from .reports import write_history, write_json
+from .training import TrainingResult, TrainingSettings
+from .vectors import KeyedVectors
+
+_BASELINE = "baseline_"
+# Config fields that every model has or that the card shows elsewhere.
+_ELSEWHERE = {"id2label", "label2id", "auto_map", "architectures", "transformers_version", "model_type", "dtype"}
+
+
+def document_vectors(
+    folder: Path,
+    model: PreTrainedModel,
+    *,
+    name: str,
+    corpus: str,
+    documents: int,
+    result: TrainingResult,
+    settings: TrainingSettings,
+    language: str | None,
+) -> None:
+    """Tell of word vectors that have just been saved in `folder`.
+
+    Args:
+        folder: where the model is and the files go.
+        model: the model.
+        name: what the card calls it.
+        corpus: what it was trained on.
+        documents: of how many documents.
+        result: of the training.
+        settings: of the training.
+        language: of the text, if known.
+    """
+    vectors = KeyedVectors.from_folder(folder)
+    # The most frequent words are function words, which tell little on a map.
+    rows = [row for row, word in enumerate(vectors.words) if any(map(str.isalpha, word))][50:300]
+    rows = rows or list(range(len(vectors)))
+    word_map([vectors.words[row] for row in rows], vectors.matrix[rows], folder / "word_map.png", language=spoken())
+    config_fields = ("algorithm", "hidden_size", "window_size", "num_negatives", "subsample_threshold")
+    facts = ModelCardFacts(
+        **_common(folder, model, name, result),
+        auto_class="AutoModel",
+        pipeline_tag="feature-extraction",
+        language=language,
+        dataset_name=corpus,
+        dataset_sizes={"train": documents},
+        settings={field: getattr(model.config, field) for field in config_fields} | _training(settings),
+    )
+    facts.pictures.insert(0, ("word_map.png", "Words with similar vectors lie together"))
+    write_model_card(folder, facts)
+
+
+def document_classifier(
+    folder: Path,
+    classifier: PreTrainedModel,
+    *,
+    name: str,
+    dataset: str,
+    parts: Splits,
+    measured: dict[str, dict[str, float]],
+    examples: dict[str, np.ndarray],
+    result: TrainingResult,
+    settings: TrainingSettings,
+    language: str | None,
+    vectors: Path | None,
+) -> None:
+    """Tell of a classifier that has just been saved in `folder`.
+
+    Args:
+        folder: where the model is and the files go.
+        classifier: the model.
+        name: what the card calls it.
+        dataset: what it was trained on.
+        parts: the data set.
+        measured: figures by part; those of the baseline begin with `baseline_`.
+        examples: texts and the probabilities of their labels, `(labels,)`.
+        result: of the training.
+        settings: of the training.
+        language: of the texts.
+        vectors: folder of the word vectors that it started from.
+    """
+    write_json(measured, folder / "metrics.json")
+    id2label = classifier.config.id2label
+    final = measured.get("test") or measured.get("dev") or {}
+    baseline = {key.removeprefix(_BASELINE): value for key, value in final.items() if key.startswith(_BASELINE)}
+    own = {key: value for key, value in classifier.config.to_diff_dict().items() if key not in _ELSEWHERE}
+    sizes = {"train": parts.train, "dev": parts.dev, "test": parts.test}
+    facts = ModelCardFacts(
+        **_common(folder, classifier, name, result),
+        auto_class="AutoModelForSequenceClassification",
+        pipeline_tag="text-classification",
+        language=language,
+        labels=list(id2label.values()),
+        dataset_name=dataset,
+        dataset_sizes={name: len(part) for name, part in sizes.items() if part is not None},
+        metrics={
+            part: {key: value for key, value in figures.items() if not key.startswith(_BASELINE)}
+            for part, figures in measured.items()
+        },
+        baseline=baseline or None,
+        settings=own | _training(settings) | ({"vectors": vectors.name} if vectors else {}),
+        examples=[
+            (text, {id2label[index]: float(row[index]) for index in row.argsort()[::-1][:3]})
+            for text, row in examples.items()
+        ],
+    )
+    if vectors and (vectors / "word_map.png").is_file():
+        shutil.copyfile(vectors / "word_map.png", folder / "word_map.png")
+        facts.pictures.append(("word_map.png", "The word vectors that it started from"))
+    write_model_card(folder, facts)
+
+
+def _common(folder: Path, model: PreTrainedModel, name: str, result: TrainingResult) -> dict[str, Any]:
+    """Write the log and the curve; return the facts that every card has."""
+    write_history(result.history, folder)
+    pictures = []
+    if any(np.isfinite(row.get("loss", np.nan)) for row in result.history):
+        training_curve(result.history, folder / "training_curve.png", language=spoken())
+        pictures.append(("training_curve.png", "Loss and metric in the course of the training"))
+    return {
+        "model_name": name,
+        "family": model.config.model_type.removeprefix("wordemb_"),
+        "num_parameters": model.num_parameters(),
+        "file_size_bytes": (folder / "model.safetensors").stat().st_size,
+        "vocab_size": model.config.vocab_size,
+        "pictures": pictures,
+    }
+
+
+def _training(settings: TrainingSettings) -> dict[str, Any]:
+    fields = ("epochs", "learning_rate", "optimizer", "schedule", "weight_decay", "seed")
+    return {field: getattr(settings, field) for field in fields}
