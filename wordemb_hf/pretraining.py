@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from .errors import UserError
 from .messages import translate
 from .options import (
     DATA,
@@ -74,9 +75,9 @@ def pretrain(
     output = Path(output)
     check_output(output, overwrite)
     if family != "word2vec":
-        from .errors import UserError
-
         raise UserError(f"family is {family!r}, but pretrain knows only word2vec so far")
+    if batch_size < 1:
+        raise UserError(f"batch_size is {batch_size}, but must be at least 1")
     config = make_config(  # an impossible setting is refused before any text is read
         family,
         hidden_size=hidden_size,
@@ -97,7 +98,7 @@ def pretrain(
 
     settings = TrainingSettings(
         epochs=epochs,
-        learning_rate=learning_rate or (0.05 if algorithm == "cbow" else 0.025),
+        learning_rate=(0.05 if algorithm == "cbow" else 0.025) if learning_rate is None else learning_rate,
         optimizer="sgd",
         floor=1e-4,
         summed_loss=True,
