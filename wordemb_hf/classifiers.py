@@ -42,7 +42,9 @@ def classifier_from_vectors(
     """A classifier that starts from the word vectors in `folder`.
 
     Its tokenizer is the vectors' own, with the words of `texts` added: a text to come may hold a word that has a vector
-    but no training text. A word without a vector gets a random one, as large as the others (Kim 2014, section 3.3).
+    but no training text. A word without a vector keeps its random one, and all vectors are scaled by one factor to the
+    size of these (Kim 2014, section 3.3, scales the random ones): what a vector says is its direction, while its length
+    tells how long it was trained, and large ones hardly move.
 
     Raises:
         UserError: for a folder without vectors, or a width that is not theirs.
@@ -79,8 +81,8 @@ def _start_from(classifier: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFa
     backbone = classifier.base_model
     table = backbone.get_input_embeddings().weight.detach().clone()  # (vocab_size, width)
     vocabulary = tokenizer.get_vocab()
-    table *= vectors.matrix.std() / table.std().item()
-    table[[vocabulary[word] for word in vectors.words]] = torch.from_numpy(vectors.matrix)
+    scale = table.std().item() / max(float(vectors.matrix.std()), 1e-12)
+    table[[vocabulary[word] for word in vectors.words]] = torch.from_numpy(vectors.matrix * scale)
     table[tokenizer.pad_token_id] = 0.0
     if hasattr(backbone, "set_word_vectors"):
         backbone.set_word_vectors(table)

@@ -36,6 +36,11 @@ def _load_config(context: typer.Context, path: Path | None) -> Path | None:
     if not isinstance(options, dict):
         raise UserError(f"--config {path} must hold options and their values, as in `epochs: 3`")
     options = {str(name).replace("-", "_"): value for name, value in options.items()}
+    if "set" in options:  # named as on the command line; there it is a list, here a mapping reads better
+        fields = options.pop("set")
+        options["settings"] = (
+            [f"{key}={value}" for key, value in fields.items()] if isinstance(fields, dict) else fields
+        )
     known = sorted(parameter.name for parameter in context.command.params if parameter.name not in (None, "config"))
     for name in options:
         if name not in known:

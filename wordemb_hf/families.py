@@ -30,7 +30,7 @@ class Preset:
 
 
 FINETUNING: dict[str, Preset] = {
-    "textcnn": Preset(learning_rate=1e-3, epochs=20, with_vectors={"embedding_mode": "non-static"}),
+    "textcnn": Preset(learning_rate=2e-3, epochs=20, with_vectors={"embedding_mode": "non-static"}),
     "word2vec": Preset(learning_rate=1e-2, epochs=20),
 }
 

@@ -107,8 +107,13 @@ def finetune(
     fields = {**preset.settings, **(preset.with_vectors if vectors else {}), **parse_settings(settings)}
     make_config(family, **fields)  # an impossible setting is refused before any text is read
 
-    from .classifiers import classifier_from_vectors, new_classifier
     from .corpus import label_names, read_splits
+
+    # Before the imports that take seconds: most mistakes are in the data.
+    parts = read_splits(data, dev=dev, test=test, text_column=text_column, label_column=label_column, seed=seed)
+    labels = label_names(parts.train)
+
+    from .classifiers import classifier_from_vectors, new_classifier
     from .documents import document_classifier
     from .loading import load_for_labels
     from .tasks.classification import TextClassification, probabilities
@@ -127,8 +132,6 @@ def finetune(
         seed=seed,
         logging_steps=10,
     )
-    parts = read_splits(data, dev=dev, test=test, text_column=text_column, label_column=label_column, seed=seed)
-    labels = label_names(parts.train)
     accelerator = make_accelerator(training)
     accelerator.print(
         translate(

@@ -87,6 +87,7 @@ def pretrain(
         subsample_threshold=subsample_threshold,
     )
 
+    import numpy as np
     import torch
     from transformers import AutoModelForPreTraining
 
@@ -121,7 +122,7 @@ def pretrain(
             "{tokens} words in {documents} documents; {vocabulary} different ones occur at least {min_count} times.",
             tokens=f"{len(ids.ids):,}",
             documents=f"{len(ids.offsets) - 1:,}",
-            vocabulary=f"{len(tokenizer):,}",
+            vocabulary=f"{np.count_nonzero(counts):,}",
             min_count=min_count,
         )
     )
@@ -133,6 +134,8 @@ def pretrain(
     for table in tables:
         table.sparse = True  # a batch touches few rows: gradients for all of them would be most of the work
     objective = ContextWindows if algorithm == "cbow" else WordWindows
+    # In one step a word's row takes the sum of its windows' steps: in a small vocabulary a large batch would overshoot.
+    batch_size = min(batch_size, max(len(tokenizer) // 2, 1))
     windows = objective(ids.ids, ids.offsets, counts, window_size, subsample_threshold, batch_size, seed)
     result = train(model, windows, settings, accelerator)
     for table in tables:

@@ -149,7 +149,13 @@ def train(
         rounds = -(-len(batches) // accelerator.num_processes)
         updates = range(0, rounds, settings.accumulation)
         label = translate("epoch {epoch} of {epochs}", epoch=epoch + 1, epochs=settings.epochs)
-        bar = tqdm(updates, desc=label, unit=translate("step"), disable=not accelerator.is_main_process, leave=False)
+        bar = tqdm(
+            updates,
+            desc=label,
+            unit=translate("step"),
+            disable=None if accelerator.is_main_process else True,
+            leave=False,
+        )
         for first in bar:
             progress = (epoch + first / rounds) / settings.epochs
             factor = schedule(settings.schedule, settings.warmup, settings.floor, progress)

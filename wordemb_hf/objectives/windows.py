@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ..batching import Batch
+from ..errors import UserError
 
 
 class WordWindows:
@@ -50,6 +51,10 @@ class WordWindows:
         kept = rng.random(len(self._ids), dtype=np.float32) < self._keep[self._ids]
         ids, documents = self._ids[kept], self._documents[kept]
         widths = rng.integers(1, self._window_size + 1, size=len(ids), dtype=np.int8)
+        if not len(ids):
+            raise UserError(
+                f"sub-sampling left no word of the {len(self._ids)}: raise --subsample-threshold, or 0 to keep all"
+            )
         order = rng.permutation(len(ids))
         batches = []
         for width in range(1, self._window_size + 1):
