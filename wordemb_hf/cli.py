@@ -6,6 +6,7 @@ Nothing heavy is imported here or at the top of a verb's file, so that help answ
 import inspect
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
@@ -105,6 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    warnings.formatwarning = lambda message, *place, **line: f"{message}\n"  # a sentence, without the code it is from
     try:
         make_app()(list(sys.argv[1:] if arguments is None else arguments))
     except UserError as error:

@@ -1,0 +1,86 @@
+"""What the READMEs tell a newcomer to type does what they say."""
+
+import random
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from wordemb_hf.cli import main
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parent.parent
+READMES = {
+    "README.md": {
+        "corpus": "my-text.txt",
+        "data": "my-data",
+        "texts": "texts.txt",
+        "words": ["tea", "coffee", "and", "water", "with", "milk", "is", "it", "going", "to", "rain", "tomorrow"],
+        "joined": " ",
+    },
+    "README.zh-CN.md": {
+        "corpus": "语料.txt",
+        "data": "我的数据",
+        "texts": "文本.txt",
+        "words": list("喝一杯茶明天会下雨吗吃饭看书"),
+        "joined": "",
+    },
+}
+
+
+def blocks(readme: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / readme).read_text(encoding="utf-8"), re.S)
+
+
+@pytest.fixture
+def there(request, tmp_path, monkeypatch):
+    """A folder with the files that the README speaks of."""
+    names = READMES[request.param]
+    rng = random.Random(0)
+
+    def sentence() -> str:
+        return names["joined"].join(rng.choices(names["words"], k=8))
+
+    (tmp_path / names["corpus"]).write_text("\n".join(sentence() for _ in range(200)), encoding="utf-8")
+    (tmp_path / names["texts"]).write_text("\n".join(sentence() for _ in range(5)), encoding="utf-8")
+    (tmp_path / names["data"]).mkdir()
+    for part, count in (("train", 40), ("dev", 10), ("test", 10)):
+        rows = "".join(f"{label}\t{sentence()}\n" for label in ("a", "b") for _ in range(count))
+        (tmp_path / names["data"] / f"{part}.tsv").write_text(rows, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return request.param
+
+
+@pytest.mark.parametrize("there", READMES, indirect=True)
+def test_what_a_readme_tells_to_type_works(there, capsys):
+    commands = [line for block in blocks(there, "bash") for line in block.splitlines() if line.startswith("wordemb-hf")]
+    assert [command.split()[1] for command in commands] == [
+        "pretrain",
+        "neighbors",
+        "finetune",
+        "predict",
+        "evaluate",
+        "embed",
+    ]
+    for command in commands:
+        with pytest.raises(SystemExit) as end:
+            main(shlex.split(command)[1:])
+        assert not end.value.code, f"{command}: {capsys.readouterr().err}"
+
+    verb, anywhere = blocks(there, "python")
+    exec(compile(anywhere, there, "exec"), scope := {})
+    shape = re.search(r"# \((.+)\)", anywhere)
+    assert shape and scope["vectors"].shape == tuple(map(int, shape[1].split(",")))
+    # The folder of the command above is there already.
+    exec(compile(verb.replace("output=", "epochs=1, overwrite=True, output="), there, "exec"), {})
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_every_file_that_a_readme_names_is_there(readme):
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    named = re.findall(r"(?:python3|launch) (scripts/\w+\.py)", text) + re.findall(r"\]\(([\w./-]+?)(?:#.*?)?\)", text)
+    assert len(named) > 4
+    for name in named:
+        assert (ROOT / name).is_file(), name
