@@ -35,7 +35,9 @@ def draw_negatives(word_counts: Tensor, exponent: float, shape: tuple[int, ...])
         exponent: 0.75 in the paper.
         shape: shape of the ids that are returned.
     """
-    edges = word_counts.double().clamp(min=0).pow(exponent).masked_fill(word_counts <= 0, 0.0).cumsum(0)
-    points = torch.rand(shape, dtype=torch.float64, device=word_counts.device) * edges[-1]
+    # Apple's GPUs have no float64, which keeps the edges of rare words apart in a large vocabulary.
+    dtype = torch.float32 if word_counts.device.type == "mps" else torch.float64
+    edges = word_counts.to(dtype).clamp(min=0).pow(exponent).masked_fill(word_counts <= 0, 0.0).cumsum(0)
+    points = torch.rand(shape, dtype=dtype, device=word_counts.device) * edges[-1]
     # right=True: a point on an edge belongs to the word that begins there, so that empty intervals are never hit.
     return torch.searchsorted(edges, points, right=True).clamp(max=word_counts.numel() - 1)

@@ -132,7 +132,8 @@ def pretrain(
     model.word_counts.copy_(torch.from_numpy(counts))
     tables = (model.get_input_embeddings(), model.get_output_embeddings())
     for table in tables:
-        table.sparse = True  # a batch touches few rows: gradients for all of them would be most of the work
+        # A batch touches few rows: gradients for all would be most of the work. Apple's GPUs have no sparse ones.
+        table.sparse = accelerator.device.type != "mps"
     objective = ContextWindows if algorithm == "cbow" else WordWindows
     # In one step a word's row takes the sum of its windows' steps: in a small vocabulary a large batch would overshoot.
     batch_size = min(batch_size, max(len(tokenizer) // 2, 1))

@@ -262,10 +262,12 @@ class _LossLog:
     """The mean loss of a prediction since it was last asked for, summed up on the device."""
 
     def __init__(self, device: torch.device):
-        self._sums = torch.zeros(2, dtype=torch.float64, device=device)  # losses, predictions
+        # Apple's GPUs have no float64.
+        dtype = torch.float32 if device.type == "mps" else torch.float64
+        self._sums = torch.zeros(2, dtype=dtype, device=device)  # losses, predictions
 
     def add(self, loss: torch.Tensor, count: int | torch.Tensor) -> None:
-        self._sums[0] += loss.double() * count
+        self._sums[0] += loss.to(self._sums.dtype) * count
         self._sums[1] += count
 
     def mean(self, accelerator: Accelerator) -> float:
