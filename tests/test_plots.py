@@ -8,9 +8,8 @@ import warnings
 import numpy as np
 import pytest
 
-from wordemb_hf import plots
 from wordemb_hf.errors import UserError
-from wordemb_hf.plots import training_curve, word_map
+from wordemb_hf.plots import canvas, curves, maps, training_curve, word_map
 
 pytest.importorskip("matplotlib")
 
@@ -30,8 +29,9 @@ def clustered(count, width=20, kinds=4, seed=0):
 @pytest.fixture
 def figures(monkeypatch):
     """The figures that were written, to read what stands in them."""
-    seen, write = [], plots._write
-    monkeypatch.setattr(plots, "_write", lambda canvas, path: (seen.append(canvas.figure), write(canvas, path)))
+    seen = []
+    for module in (maps, curves):
+        monkeypatch.setattr(module, "write", lambda drawn, path: (seen.append(drawn.figure), canvas.write(drawn, path)))
     return seen
 
 
@@ -94,7 +94,7 @@ def test_odd_input_is_drawn(tmp_path, figures):
         ["$x$", "$", "a_b", "<unk>", "##ing", "\\frac"] * 2, np.zeros((12, 4)), tmp_path / "map.png", groups=[7] * 12
     )
     word_map(["word"] * 300, clustered(300), tmp_path / "map.png", groups=[-1] * 300)
-    assert len(figures[1].axes[0].texts) == plots.MAX_WORDS
+    assert len(figures[1].axes[0].texts) == maps.MAX_WORDS
 
 
 @pytest.mark.parametrize(
@@ -120,40 +120,41 @@ def test_chinese_is_drawn_or_the_missing_font_is_named(tmp_path, figures):
         warnings.simplefilter("always")
         word_map(words, clustered(5), tmp_path / "map.png", language="zh")
     assert pixels(tmp_path / "map.png")[..., :3].std() > 0.005
-    font = plots._font_for(set("国王后北京上海词向量分布图"))
+    font = canvas._font_for(set("国王后北京上海词向量分布图"))
     if font is None:
         (warning,) = caught
-        assert plots.FONT_PACKAGE in str(warning.message) and warning.filename == __file__
+        assert canvas.FONT_PACKAGE in str(warning.message) and warning.filename == __file__
     else:
         assert not caught
         characters = set("国王后北京上海")
         assert all(
-            plots._drawn(text.get_fontproperties(), characters) == characters for text in figures[0].axes[0].texts
+            canvas._drawn(text.get_fontproperties(), characters) == characters for text in figures[0].axes[0].texts
         )
 
 
 def test_without_any_chinese_font_there_is_one_warning_and_a_picture(tmp_path, monkeypatch):
-    monkeypatch.setattr(plots, "_candidates", lambda: iter(()))
+    monkeypatch.setattr(canvas, "_candidates", lambda: iter(()))
     for draw in (
         lambda: word_map(["国王", "王后"], clustered(2), tmp_path / "map.png", language="zh"),
         lambda: training_curve(HISTORY, tmp_path / "curve.png", language="zh"),
     ):
-        with pytest.warns(UserWarning, match=plots.FONT_PACKAGE) as caught:
+        with pytest.warns(UserWarning, match=canvas.FONT_PACKAGE) as caught:
             draw()
         assert len(caught) == 1
     assert {path.name for path in tmp_path.iterdir()} == {"map.png", "curve.png"}
 
 
 def test_a_font_of_empty_boxes_does_not_count():
-    assert plots._font_for({"\u0378"}) is None  # a code point that Unicode leaves free
+    assert canvas._font_for({"\u0378"}) is None  # a code point that Unicode leaves free
 
 
 @pytest.mark.skipif(
-    not importlib.util.find_spec(plots.FONT_PACKAGE.replace("-", "_")), reason=f"{plots.FONT_PACKAGE} is not installed"
+    not importlib.util.find_spec(canvas.FONT_PACKAGE.replace("-", "_")),
+    reason=f"{canvas.FONT_PACKAGE} is not installed",
 )
 def test_the_font_package_draws_chinese():
-    fonts = [font for font in plots._candidates() if font.get_file() and "pylopdf" in str(font.get_file())]
-    assert fonts and plots._drawn(fonts[0], set("词向量分布图龙龘")) == set("词向量分布图龙龘")
+    fonts = [font for font in canvas._candidates() if font.get_file() and "pylopdf" in str(font.get_file())]
+    assert fonts and canvas._drawn(fonts[0], set("词向量分布图龙龘")) == set("词向量分布图龙龘")
 
 
 @pytest.mark.parametrize(("language", "title", "best"), [("en", "Training", "epoch 2"), ("zh", "训练过程", "第 2 轮")])

@@ -137,9 +137,6 @@ def parameters(folder):
     return load_file(folder / "model.safetensors")
 
 
-# --- pretrain and neighbors -------------------------------------------------------------------------------------------
-
-
 def test_words_of_one_topic_lie_together(line):
     for words in line.words["topics"].values():
         for word in words:
@@ -172,8 +169,6 @@ def test_the_loss_of_pretraining_falls(line):
     assert log[-1]["loss"] < 0.9 * log[0]["loss"]
     assert log[-1]["learning_rate"] < log[0]["learning_rate"]
 
-
-# --- the folder of finetune -------------------------------------------------------------------------------------------
 
 PICKLES = {".bin", ".pt", ".pth", ".pkl", ".ckpt", ".npy", ".h5", ".msgpack"}
 
@@ -262,9 +257,6 @@ def test_auto_classes_and_the_pipeline_agree_with_predict(line):
     assert best == [answer["labels"][0]["label"] for answer in answers]
 
 
-# --- what was learnt and measured -------------------------------------------------------------------------------------
-
-
 def test_the_classifier_has_learnt_its_task(line):
     assert line.measured["test"]["accuracy"] >= 0.9
     assert line.measured["test"]["loss"] < 0.5
@@ -305,9 +297,6 @@ def test_texts_of_one_topic_lie_together(line, tmp_path):
     mean = np.mean([table[word] for word in tokenizer.tokenize(line.tests[0])], axis=0)
     np.testing.assert_allclose(vectors[0], mean, atol=1e-6)
     assert wordemb_hf.embed(str(line.classifier), line.tests).shape == (30, 3 * SMALL["num_filters"])
-
-
-# --- --vectors --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -358,9 +347,6 @@ def test_other_vectors_start_from_those_that_were_given_and_learn(line, extended
     assert not np.array_equal(learnt, given[2:])
     cosines = (learnt * given[2:]).sum(1) / np.linalg.norm(learnt, axis=1) / np.linalg.norm(given[2:], axis=1)
     assert cosines.min() > 0.7
-
-
-# --- the same again, and from what is there ---------------------------------------------------------------------------
 
 
 def small(line, output, **options):
@@ -434,9 +420,6 @@ def test_training_stops_early_and_keeps_the_best(line, tmp_path):
     accuracies = [row["eval_accuracy"] for row in evaluations]
     assert len(evaluations) == accuracies.index(max(accuracies)) + 3 < 40
     assert measured["dev"]["accuracy"] == max(accuracies)
-
-
-# --- the forms of data ------------------------------------------------------------------------------------------------
 
 
 def as_jsonl(rows):

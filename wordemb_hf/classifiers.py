@@ -78,7 +78,7 @@ def _start_from(classifier: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFa
     """Put the vectors into the rows of their words."""
     import torch
 
-    backbone = classifier.base_model
+    backbone: Any = classifier.base_model
     table = backbone.get_input_embeddings().weight.detach().clone()  # (vocab_size, width)
     vocabulary = tokenizer.get_vocab()
     scale = table.std().item() / max(float(vectors.matrix.std()), 1e-12)

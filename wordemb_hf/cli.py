@@ -7,7 +7,7 @@ import inspect
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -76,8 +76,8 @@ def _with_config(verb: Callable[..., Any]) -> Callable[..., None]:
     return command
 
 
-def make_app() -> typer.Typer:
-    """The command line as a typer application, one command for each verb."""
+def make_app(verbs: Iterable[str] = wordemb_hf.VERBS) -> typer.Typer:
+    """The command line as a typer application, one command for each of `verbs`."""
     app = typer.Typer(
         name="wordemb-hf",
         help="Word embeddings and small text models for the Hugging Face world.",
@@ -95,7 +95,7 @@ def make_app() -> typer.Typer:
             print(wordemb_hf.__version__)
             raise typer.Exit
 
-    for name in wordemb_hf.VERBS:
+    for name in verbs:
         app.command(name=name)(_with_config(getattr(wordemb_hf, name)))
     return app
 
@@ -108,7 +108,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     warnings.formatwarning = lambda message, *place, **line: f"{message}\n"  # a sentence, without the code it is from
     try:
-        make_app()(list(sys.argv[1:] if arguments is None else arguments))
+        arguments = list(sys.argv[1:] if arguments is None else arguments)
+        # One verb's help needs not wait for the options of the others.
+        named = [argument for argument in arguments[:1] if argument in wordemb_hf.VERBS]
+        make_app(named or wordemb_hf.VERBS)(arguments)
     except UserError as error:
         print(f"{translate('error')}: {error}", file=sys.stderr)
         sys.exit(1)

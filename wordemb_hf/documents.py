@@ -92,7 +92,7 @@ def document_classifier(
         vectors: folder of the word vectors that it started from.
     """
     write_json(measured, folder / "metrics.json")
-    id2label = classifier.config.id2label
+    id2label: Any = classifier.config.id2label  # {id: label}
     final = measured.get("test") or measured.get("dev") or {}
     baseline = {key.removeprefix(_BASELINE): value for key, value in final.items() if key.startswith(_BASELINE)}
     own = {key: value for key, value in classifier.config.to_diff_dict().items() if key not in _ELSEWHERE}

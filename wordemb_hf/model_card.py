@@ -144,9 +144,6 @@ def write_model_card(folder: str | os.PathLike[str], facts: ModelCardFacts) -> N
         beside.unlink(missing_ok=True)
 
 
-# --- metadata ---------------------------------------------------------------------------------------------------------
-
-
 def _metadata(facts: ModelCardFacts) -> Any:
     from huggingface_hub import EvalResult, ModelCardData
 
@@ -195,9 +192,6 @@ def _scores(output: dict[str, Any]) -> list[tuple[str, float]]:
     if not output or any(isinstance(value, str) for value in output.values()):
         return []
     return sorted(output.items(), key=lambda item: -float(item[1]))
-
-
-# --- pieces of the text -----------------------------------------------------------------------------------------------
 
 
 def _family(facts: ModelCardFacts) -> str:

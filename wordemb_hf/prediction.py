@@ -46,7 +46,7 @@ def predict(
     classifier, tokenizer = load_classifier(model)
     accelerator = make_accelerator()
     scores = probabilities(classifier, tokenizer, texts, accelerator)
-    names = classifier.config.id2label
+    names: Any = classifier.config.id2label  # {id: label}
     answers: list[dict[str, Any]] = [
         {
             "text": text,
@@ -92,9 +92,10 @@ def evaluate(
     from .training import make_accelerator
 
     classifier, tokenizer = load_classifier(model)
-    require_known_labels(examples, list(classifier.config.label2id))
+    label2id: Any = classifier.config.label2id  # {label: id}
+    require_known_labels(examples, list(label2id))
     accelerator = make_accelerator()
-    task = TextClassification(tokenizer, examples, classifier.config.label2id)
+    task = TextClassification(tokenizer, examples, label2id)
     figures = {name.removeprefix("eval_"): value for name, value in task.evaluate(classifier, accelerator).items()}
     accelerator.print(
         translate("{texts} texts", texts=len(examples))
