@@ -10,6 +10,7 @@ from wordemb_hf.modeling.convolution import ParallelConvolutions
 from wordemb_hf.modeling.pooling import masked_max, masked_mean
 from wordemb_hf.modeling.word_losses import draw_negatives, negative_sampling_loss
 
+from wordemb_hf.errors import UserError
 from wordemb_hf.objectives.windows import ContextWindows, WordWindows
 
 
@@ -241,6 +242,7 @@ def test_predictions_are_counted_as_the_loss_takes_its_mean():
         assert int(windows(ContextWindows).items(batch)) == sum(map(bool, around))
 
 
-def test_a_corpus_of_nothing_has_no_batches():
+def test_a_corpus_of_which_nothing_is_left_is_refused():
     source = WordWindows(IDS[:0], OFFSETS[:1], np.zeros(2, np.int64), WINDOW, 1e-3, 4, 0)
-    assert len(source.epoch(0)) == 0
+    with pytest.raises(UserError, match="subsample-threshold"):
+        source.epoch(0)

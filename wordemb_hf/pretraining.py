@@ -132,8 +132,9 @@ def pretrain(
     model.word_counts.copy_(torch.from_numpy(counts))
     tables = (model.get_input_embeddings(), model.get_output_embeddings())
     for table in tables:
-        # A batch touches few rows: gradients for all would be most of the work. Apple's GPUs have no sparse ones.
-        table.sparse = accelerator.device.type != "mps"
+        # A batch touches few rows: gradients for all would be most of the work. Apple's GPUs have no sparse ones, and
+        # gloo's all-reduce of sparse ones has been seen to corrupt memory.
+        table.sparse = accelerator.device.type != "mps" and accelerator.num_processes == 1
     objective = ContextWindows if algorithm == "cbow" else WordWindows
     # In one step a word's row takes the sum of its windows' steps: in a small vocabulary a large batch would overshoot.
     batch_size = min(batch_size, max(len(tokenizer) // 2, 1))
