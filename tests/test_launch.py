@@ -137,4 +137,4 @@ def test_every_verb_is_a_script(verb):
     done = subprocess.run(
         [sys.executable, script, "--help"], capture_output=True, text=True, encoding="utf-8", check=True
     )
-    assert f"Usage: {verb}.py {verb} [OPTIONS]" in done.stdout and "--config" in done.stdout
+    assert f"Usage: wordemb-hf {verb} [OPTIONS]" in done.stdout and "--config" in done.stdout
