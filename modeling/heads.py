@@ -6,10 +6,11 @@ The one block that reads a config. A family's class is the mixin, the family's o
         backbone_class = XModel
 
 The contract: `base_model_prefix` names the attribute that holds the backbone; the backbone's forward takes `input_ids`,
-`attention_mask`, `inputs_embeds` and `output_hidden_states` and returns `last_hidden_state (batch, length,
-hidden_size)` and `pooler_output (batch, hidden_size)`; the config has `hidden_size`, `num_labels`, `problem_type` and
-`classifier_dropout`. Each head's parameters have a name of their own (`classifier`, `tagger`): under one shared name,
-one head would load the other's weights without a word.
+`attention_mask`, `inputs_embeds`, `output_hidden_states` and whatever else the family's tokenizer gives, and returns
+`last_hidden_state (batch, length, hidden_size)` and `pooler_output (batch, hidden_size)`, and `attentions` where it has
+any; the config has `hidden_size`, `num_labels`, `problem_type` and `classifier_dropout`. Each head's parameters have a
+name of their own (`classifier`, `tagger`): under one shared name, one head would load the other's weights without a
+word.
 """
 
 from typing import TYPE_CHECKING
@@ -26,8 +27,8 @@ else:
     _Mixin = object
 
 
-class SequenceClassificationHead(_Mixin):
-    """Dropout and a linear layer on the text's vector: classes, several labels at once, or a regression."""
+class _Head(_Mixin):
+    """A backbone, and dropout on what comes out of it."""
 
     backbone_class: type[PreTrainedModel]
 
@@ -38,6 +39,21 @@ class SequenceClassificationHead(_Mixin):
         super().__init__(config)
         setattr(self, self.base_model_prefix, self.backbone_class(config))
         self.dropout = nn.Dropout(config.classifier_dropout)
+
+    def run_backbone(self, *args, **kwargs):
+        """What the backbone makes of its inputs, always with names."""
+        return getattr(self, self.base_model_prefix)(*args, **{**kwargs, "return_dict": True})
+
+    def regularization(self, outputs) -> Tensor | float:
+        """What the family adds to the loss, from the backbone's outputs: a scalar."""
+        return 0.0
+
+
+class SequenceClassificationHead(_Head):
+    """Dropout and a linear layer on the text's vector: classes, several labels at once, or a regression."""
+
+    def __init__(self, config):
+        super().__init__(config)
         self.classifier = nn.Linear(config.hidden_size, config.num_labels)
         self.post_init()
 
@@ -61,28 +77,24 @@ class SequenceClassificationHead(_Mixin):
         Returns:
             `loss` (with labels) and `logits (batch, num_labels)`.
         """
-        backbone = getattr(self, self.base_model_prefix)
-        outputs = backbone(
-            input_ids, attention_mask, inputs_embeds, output_hidden_states=output_hidden_states, return_dict=True
+        outputs = self.run_backbone(
+            input_ids, attention_mask, inputs_embeds, output_hidden_states=output_hidden_states, **kwargs
         )
         logits = self.classifier(self.dropout(outputs.pooler_output))  # (batch, num_labels)
         loss = None
         if labels is not None:
             loss = self.loss_function(labels=labels, pooled_logits=logits, config=self.config)
-        return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
+            loss = loss + self.regularization(outputs)
+        return SequenceClassifierOutput(
+            loss=loss, logits=logits, hidden_states=outputs.hidden_states, attentions=outputs.attentions
+        )
 
 
-class TokenClassificationHead(_Mixin):
+class TokenClassificationHead(_Head):
     """Dropout and a linear layer on each token's vector."""
-
-    backbone_class: type[PreTrainedModel]
-
-    accepts_loss_kwargs = False
 
     def __init__(self, config):
         super().__init__(config)
-        setattr(self, self.base_model_prefix, self.backbone_class(config))
-        self.dropout = nn.Dropout(config.classifier_dropout)
         self.tagger = nn.Linear(config.hidden_size, config.num_labels)
         self.post_init()
 
@@ -106,12 +118,14 @@ class TokenClassificationHead(_Mixin):
         Returns:
             `loss` (with labels) and `logits (batch, length, num_labels)`.
         """
-        backbone = getattr(self, self.base_model_prefix)
-        outputs = backbone(
-            input_ids, attention_mask, inputs_embeds, output_hidden_states=output_hidden_states, return_dict=True
+        outputs = self.run_backbone(
+            input_ids, attention_mask, inputs_embeds, output_hidden_states=output_hidden_states, **kwargs
         )
         logits = self.tagger(self.dropout(outputs.last_hidden_state))  # (batch, length, num_labels)
         loss = None
         if labels is not None:
             loss = self.loss_function(logits=logits, labels=labels, config=self.config)
-        return TokenClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
+            loss = loss + self.regularization(outputs)
+        return TokenClassifierOutput(
+            loss=loss, logits=logits, hidden_states=outputs.hidden_states, attentions=outputs.attentions
+        )
