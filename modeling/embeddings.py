@@ -26,17 +26,32 @@ def look_up_words(
     Raises:
         ValueError: when not exactly one of `input_ids` and `inputs_embeds` is given.
     """
-    given_length(input_ids, inputs_embeds)
+    mask = token_mask(input_ids, attention_mask, inputs_embeds, pad_token_id)
     if input_ids is not None:
         # A tokenizer returns an empty text as a tensor of no floats, for want of an integer to tell the type by.
-        input_ids = input_ids.long() if input_ids.is_floating_point() else input_ids
-        inputs_embeds = table(input_ids)  # (batch, length, width)
-        if attention_mask is None and pad_token_id is not None:
-            attention_mask = input_ids != pad_token_id
+        inputs_embeds = table(input_ids.long() if input_ids.is_floating_point() else input_ids)
     assert inputs_embeds is not None
-    if attention_mask is None:
-        attention_mask = torch.ones(inputs_embeds.shape[:2], dtype=torch.bool, device=inputs_embeds.device)
-    return inputs_embeds, attention_mask.bool()
+    return inputs_embeds, mask  # (batch, length, width), (batch, length)
+
+
+def token_mask(
+    input_ids: Tensor | None, attention_mask: Tensor | None, inputs_embeds: Tensor | None, pad_token_id: int | None
+) -> Tensor:
+    """Where there is a token, boolean `(batch, length)`: what `look_up_words` says of the same inputs.
+
+    A mask that also covers what was read before, as `generate()` gives it, is cut to the end.
+
+    Raises:
+        ValueError: when not exactly one of `input_ids` and `inputs_embeds` is given.
+    """
+    length = given_length(input_ids, inputs_embeds)
+    if attention_mask is not None:
+        return attention_mask[:, attention_mask.shape[1] - length :].bool()
+    if input_ids is not None and pad_token_id is not None:
+        return input_ids != pad_token_id
+    given = input_ids if input_ids is not None else inputs_embeds
+    assert given is not None
+    return torch.ones(given.shape[:2], dtype=torch.bool, device=given.device)
 
 
 def embed_words(

@@ -37,8 +37,12 @@ class _Head(_Mixin):
 
     def __init__(self, config):
         super().__init__(config)
-        setattr(self, self.base_model_prefix, self.backbone_class(config))
+        setattr(self, self.base_model_prefix, self.make_backbone(config))
         self.dropout = nn.Dropout(config.classifier_dropout)
+
+    def make_backbone(self, config) -> PreTrainedModel:
+        """The backbone; a family overrides this where a head leaves a part of it idle."""
+        return self.backbone_class(config)
 
     def run_backbone(self, *args, **kwargs):
         """What the backbone makes of its inputs, always with names."""
@@ -63,6 +67,7 @@ class SequenceClassificationHead(_Head):
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
+        character_ids: Tensor | None = None,
         labels: Tensor | None = None,
         output_hidden_states: bool | None = None,
         **kwargs,
@@ -72,13 +77,19 @@ class SequenceClassificationHead(_Head):
         Args:
             input_ids: `(batch, length)`; or `inputs_embeds`, `(batch, length, width)`.
             attention_mask: 1 where there is a token, `(batch, length)`.
+            character_ids: how each token is spelled, `(batch, length, characters)`, for a family that reads it.
             labels: class ids `(batch,)`; floats `(batch, num_labels)` for several labels or a regression.
 
         Returns:
             `loss` (with labels) and `logits (batch, num_labels)`.
         """
         outputs = self.run_backbone(
-            input_ids, attention_mask, inputs_embeds, output_hidden_states=output_hidden_states, **kwargs
+            input_ids,
+            attention_mask,
+            inputs_embeds,
+            character_ids=character_ids,  # by name: Trainer drops from a batch what a forward does not name
+            output_hidden_states=output_hidden_states,
+            **kwargs,
         )
         logits = self.classifier(self.dropout(outputs.pooler_output))  # (batch, num_labels)
         loss = None
@@ -104,6 +115,7 @@ class TokenClassificationHead(_Head):
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
+        character_ids: Tensor | None = None,
         labels: Tensor | None = None,
         output_hidden_states: bool | None = None,
         **kwargs,
@@ -113,13 +125,19 @@ class TokenClassificationHead(_Head):
         Args:
             input_ids: `(batch, length)`; or `inputs_embeds`, `(batch, length, width)`.
             attention_mask: 1 where there is a token, `(batch, length)`.
+            character_ids: how each token is spelled, `(batch, length, characters)`, for a family that reads it.
             labels: tag ids `(batch, length)`, -100 where there is nothing to learn.
 
         Returns:
             `loss` (with labels) and `logits (batch, length, num_labels)`.
         """
         outputs = self.run_backbone(
-            input_ids, attention_mask, inputs_embeds, output_hidden_states=output_hidden_states, **kwargs
+            input_ids,
+            attention_mask,
+            inputs_embeds,
+            character_ids=character_ids,  # by name: Trainer drops from a batch what a forward does not name
+            output_hidden_states=output_hidden_states,
+            **kwargs,
         )
         logits = self.tagger(self.dropout(outputs.last_hidden_state))  # (batch, length, num_labels)
         loss = None

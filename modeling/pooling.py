@@ -1,5 +1,6 @@
 """From a vector for each token to one for the text. Padding never counts; a text of no tokens gives zeros."""
 
+import torch
 from torch import Tensor
 
 
@@ -13,3 +14,16 @@ def masked_max(states: Tensor, mask: Tensor) -> Tensor:
     """Largest value over the tokens: `(batch, length, width)`, boolean mask `(batch, length)` to `(batch, width)`."""
     largest = states.masked_fill(~mask.unsqueeze(-1), float("-inf")).amax(1)  # (batch, width)
     return largest.masked_fill(~mask.any(1, keepdim=True), 0.0)
+
+
+def last_token(states: Tensor, mask: Tensor) -> Tensor:
+    """The last token's state: `(batch, length, width)`, boolean mask `(batch, length)` to `(batch, width)`."""
+    places = torch.arange(1, mask.shape[1] + 1, device=mask.device)  # (length,)
+    last = (places * mask).argmax(1)  # (batch,)
+    picked = states[torch.arange(states.shape[0], device=states.device), last]  # (batch, width)
+    return picked.masked_fill(~mask.any(1, keepdim=True), 0.0)
+
+
+def first_token(states: Tensor, mask: Tensor) -> Tensor:
+    """The first token's state: `(batch, length, width)`, boolean mask `(batch, length)` to `(batch, width)`."""
+    return last_token(states.flip(1), mask.flip(1))
