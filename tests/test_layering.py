@@ -142,7 +142,7 @@ def families_stand_apart(sources: list[Source]) -> Problems:
 
 def blocks_know_no_configuration(sources: list[Source]) -> Problems:
     """Tensor shapes and plain keyword arguments specify a block; models read configs."""
-    readers = ("heads", "hub_ready")
+    readers = ("heads", "crf_head", "hub_ready")
     for source in filter(lambda source: source.is_block, sources):
         for found in source.imports:
             sibling = found.module.rpartition(".")[2] if found.reaches("wordemb_hf.modeling") else ""
@@ -310,6 +310,7 @@ RULES: dict[Callable[[list[Source]], Problems], tuple[list[dict[str, str]], list
         ],
         [
             {"modeling/heads.py": "width = self.config.hidden_size"},
+            {"modeling/crf_head.py": "from .heads import TokenClassificationHead\nwidth = config.hidden_size"},
             {"modeling/hub_ready.py": "self.config.auto_map = {}"},
             {"modeling/modeling_rnn.py": "width = config.hidden_size"},
             {"modeling/crf.py": "from .pooling import Pooling\n'''the config'''"},
