@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import wordemb_hf
-from wordemb_hf import modeling
+from wordemb_hf import modeling, tokenization
 
 from .models import FAMILIES
 
@@ -36,7 +36,7 @@ def run(program: str, folder: Path) -> str:
 
 
 def test_importing_costs_nothing(tmp_path):
-    program = "import json, sys, wordemb_hf, wordemb_hf.modeling; print(json.dumps(sorted(sys.modules)))"
+    program = "import json, sys, wordemb_hf.modeling, wordemb_hf.tokenization; print(json.dumps(sorted(sys.modules)))"
     modules = json.loads(run(program, tmp_path))
     heavy = {"torch", "transformers", "numpy", "accelerate", "datasets", "huggingface_hub", "tokenizers", "typer"}
     assert "wordemb_hf.registration" in modules and not heavy.intersection(modules)
@@ -47,6 +47,7 @@ ORDERS = {
     "before all": "import wordemb_hf; from transformers import AutoConfig, AutoModel",
     "after AutoConfig": "from transformers import AutoConfig; import wordemb_hf; from transformers import AutoModel",
     "after AutoModel": "from transformers import AutoModel; import wordemb_hf",
+    "before AutoTokenizer": "import wordemb_hf; from transformers import AutoTokenizer",
     "after AutoTokenizer": "from transformers import AutoTokenizer; import wordemb_hf",
     "before pipeline": "import wordemb_hf; from transformers import pipeline",
     "after pipeline": "from transformers import pipeline; import wordemb_hf",
@@ -55,6 +56,7 @@ ORDERS = {
     "before PreTrainedModel": "import wordemb_hf; from transformers import PreTrainedModel, AutoModel",
     "after PreTrainedModel": "from transformers import PreTrainedModel; import wordemb_hf",
     "by a modeling file": "import wordemb_hf.modeling.modeling_textcnn",
+    "by a tokenization file": "import wordemb_hf.tokenization.tokenization_char_word",
     "by a class, after AutoModel": "from transformers import AutoModel; from wordemb_hf.modeling import TextCNNModel",
     "twice": """
         import importlib, wordemb_hf, wordemb_hf.registration
@@ -77,6 +79,14 @@ for family, (name, *_) in FAMILIES.items():
         assert type(config) is model.config_class and type(config).__name__ == name
         assert type(getattr(transformers, auto_class).from_config(config)) is model
         print(model.__name__)
+
+from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING, tokenizer_class_from_name
+from wordemb_hf import tokenization
+for name in tokenization.TOKENIZERS:
+    assert tokenizer_class_from_name(name) is getattr(tokenization, name)
+    print(name)
+for family in FAMILIES:  # a folder gets a tokenizer of ours if it calls for it by name, and only then
+    assert type(transformers.AutoConfig.for_model(f"wordemb_{family}", vocab_size=5)) not in TOKENIZER_MAPPING
 """
 
 
@@ -84,13 +94,14 @@ for family, (name, *_) in FAMILIES.items():
 @pytest.mark.parametrize("order", ORDERS)
 def test_every_order_of_imports_knows_every_family(order, tmp_path):
     known = run(textwrap.dedent(ORDERS[order]) + EVERYTHING_IS_KNOWN, tmp_path).split()
-    assert sorted(known) == sorted(model.__name__ for family in FAMILIES for model in family.auto_classes.values())
+    models = [model.__name__ for family in FAMILIES for model in family.auto_classes.values()]
+    assert sorted(known) == sorted([*models, *tokenization.TOKENIZERS])
 
 
 # Public names
 
 
-@pytest.mark.parametrize("module", [wordemb_hf, modeling], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [wordemb_hf, modeling, tokenization], ids=lambda module: module.__name__)
 def test_public_names_are_there(module):
     assert len(set(module.__all__)) == len(module.__all__) and dir(module) == sorted(module.__all__)
     for name in module.__all__:
@@ -128,6 +139,16 @@ def test_every_family_has_its_files_and_its_entry_in_the_table_of_tests():
     for name, family in zip(modeling.FAMILIES, sorted(FAMILIES, key=lambda family: family.name), strict=True):
         own = importlib.import_module(f"wordemb_hf.modeling.modeling_{name}").AUTO_CLASSES
         assert own is family.auto_classes
+
+
+def test_every_tokenizer_is_in_the_table():
+    defined = {
+        node.name: path.stem
+        for path in (ROOT / "tokenization").glob("tokenization_*.py")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    }
+    assert defined == tokenization.TOKENIZERS
 
 
 # The tree in the README

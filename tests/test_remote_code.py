@@ -1,11 +1,15 @@
 """A folder that a bare `save_pretrained` wrote is enough: it loads, runs and saves again where this package is not."""
 
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from safetensors.torch import save_file
+
+from wordemb_hf.vocabulary import build_tokenizer
 
 from .models import FAMILIES, Case
 
@@ -63,6 +67,62 @@ print("as expected")
 """
 
 
+# Arguments: a folder with a tokenizer, where to save it again, texts and what comes out of them.
+READER = """
+import json
+import sys
+from pathlib import Path
+
+sys.modules["wordemb_hf"] = None  # importing it is an ImportError
+
+from transformers import AutoTokenizer
+
+folder, again, texts, expected = Path(sys.argv[1]), Path(sys.argv[2]), *map(json.loads, sys.argv[3:])
+try:
+    AutoTokenizer.from_pretrained(folder)
+except ValueError as error:
+    assert "trust_remote_code" in str(error), error
+else:
+    raise AssertionError("AutoTokenizer ran the folder's code unasked")
+for place in (folder, again, again / "twice"):
+    tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=True)
+    assert type(tokenizer).__module__.startswith("transformers_modules."), type(tokenizer)
+    assert json.loads(json.dumps(dict(tokenizer(texts, padding=True)))) == expected
+    assert tokenizer(texts, padding=True, return_tensors="pt")["character_ids"].tolist() == expected["character_ids"]
+    code = {name: (folder / name).read_bytes() for name in ("tokenization_char_word.py", "character_ids.py")}
+    assert {name: (place / name).read_bytes() for name in code} == code
+    tokenizer.save_pretrained(again if place == folder else again / "twice")
+print("as expected")
+"""
+
+
+def alone(program: str, tmp_path: Path, *arguments: str) -> None:
+    """Run a program in a clean process, which must say that all was as expected."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment |= {"HF_HOME": str(tmp_path / "home"), "HF_MODULES_CACHE": str(tmp_path / "modules")}
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        cwd=tmp_path.anchor,
+        env=environment | {"HF_HUB_OFFLINE": "1"},
+        stdin=subprocess.DEVNULL,  # no one is there to answer a question
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and done.stdout.endswith("as expected\n"), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("with_model", [False, True], ids=["alone", "beside a model"])
+def test_a_tokenizer_brings_its_code(with_model, tmp_path):
+    tokenizer = build_tokenizer(["the cat sat"], min_count=1, max_characters=9, special_tokens=["<s>"], max_length=7)
+    folder = tmp_path / "saved"
+    if with_model:
+        Case(FAMILIES[0], next(iter(FAMILIES[0].variants)), "AutoModel").model().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    texts = ["The Cat sat", "Catastrophes <s>", ""]
+    expected = json.dumps(dict(tokenizer(texts, padding=True)))
+    alone(READER, tmp_path, str(folder), str(tmp_path / "again"), json.dumps(texts), expected)
+
+
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_the_folder_alone_is_enough(family, tmp_path):
     for variant in family.variants:
@@ -73,14 +133,4 @@ def test_the_folder_alone_is_enough(family, tmp_path):
             model.save_pretrained(path)
             save_file(batch, path.with_suffix(".inputs"))
             save_file(case.outputs(model, **batch), path.with_suffix(".outputs"))
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    environment |= {"HF_HOME": str(tmp_path / "home"), "HF_MODULES_CACHE": str(tmp_path / "modules")}
-    done = subprocess.run(
-        [sys.executable, "-c", STRANGER, str(tmp_path / "saved"), str(tmp_path / "again"), *family.auto_classes],
-        cwd=tmp_path.anchor,
-        env=environment | {"HF_HUB_OFFLINE": "1"},
-        stdin=subprocess.DEVNULL,  # no one is there to answer a question
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0 and done.stdout.endswith("as expected\n"), done.stdout + done.stderr
+    alone(STRANGER, tmp_path, str(tmp_path / "saved"), str(tmp_path / "again"), *family.auto_classes)

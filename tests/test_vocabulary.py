@@ -8,9 +8,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from wordemb_hf.tokenization import CharWordTokenizer
+from wordemb_hf.tokenization.character_ids import spell
 
 from wordemb_hf.errors import UserError
-from wordemb_hf.vocabulary import build_tokenizer, encode_corpus
+from wordemb_hf.vocabulary import build_tokenizer, encode_corpus, extend_tokenizer, vocabulary_spellings
 
 ENGLISH = "Don't stop the o'clock film 's 3.5 at 10:30, state-of-the-art! It’s 4th — the 'quoted' dogs' U.S. café naïve"
 NASTY = "ﬁne ½ İstanbul x\u200by so\u00adft ＡＢＣ ❤️ 👩‍💻 <unk> 北京大学 カタカナー Привет snake_case a\u00a0b ''s ’tis"
@@ -44,6 +47,46 @@ def test_characters():
     assert tokenizer.tokenize(text) == list("我在2024年Go,“好”。")  # NFKC makes the comma half as wide
     assert tokenizer.decode(tokenizer(text)["input_ids"]) == "我在2024年Go,“好”。"
     assert build(["a b"]).decode(build(["a b"])("A b")["input_ids"]) == "a b"
+
+
+def test_characters_with_their_spaces():
+    text = "To be,  or not\u3000to\tbe?"
+    tokenizer = build([text], kind="char-space", lowercase=False, special_tokens=["</s>"])
+    written = "To be,  or not tobe?"  # a tab is no space but a control character
+    assert tokenizer.tokenize(text) == list(written)
+    ids = tokenizer(f"{text}</s>")["input_ids"]
+    assert ids[-1] == tokenizer.eos_token_id
+    assert tokenizer.decode(ids, skip_special_tokens=True) == written
+
+
+def test_what_stands_between_white_space():
+    text = " U.S.\tＡＢＣ ½ ´ don’t <unk>  =\u3000北京 a\u00a0b\n@-@ foo<unk>bar ."
+    words = "U.S. ＡＢＣ ½ ´ don’t <unk> = 北京 a b @-@ foo <unk> bar ."
+    tokenizer = build([text], kind="whitespace", lowercase=False)
+    assert tokenizer.tokenize(text) == words.split()
+    assert tokenizer.decode(tokenizer(text)["input_ids"]) == words
+    assert tokenizer("<unk> nobody =")["input_ids"][:2] == [1, 1]
+    assert build([text], kind="whitespace").tokenize("u.s. ａｂｃ DON’T") == ["u.s.", "ａｂｃ", "don’t"]
+
+
+def test_words_that_are_apart_already_stay_whole():
+    words = ["U.S.", "don’t", "´", "1/2", "<unk>", "北京"]
+    encoding = build([" ".join(words)], kind="whitespace")(words, is_split_into_words=True)
+    assert encoding.word_ids() == list(range(len(words))) and encoding["input_ids"].count(1) == 1
+
+
+@pytest.mark.parametrize("kind", ["word", "char", "whitespace"])
+def test_characters_change_nothing_else(kind, tmp_path):
+    options = {"kind": kind, "special_tokens": ["<mask>", "<s>"], "max_length": 32}
+    plain, tokenizer = build([ENGLISH, NASTY], **options), build([ENGLISH, NASTY], **options, max_characters=12)
+    assert type(plain) is PreTrainedTokenizerFast and type(tokenizer) is CharWordTokenizer
+    assert tokenizer.get_vocab() == plain.get_vocab() and tokenizer.special_tokens_map == plain.special_tokens_map
+    assert (tokenizer.model_max_length, tokenizer.max_characters) == (32, 12)
+    encoded = tokenizer([ENGLISH, NASTY], truncation=True, return_offsets_mapping=True)
+    spelled, offsets = encoded.pop("character_ids"), encoded["offset_mapping"]
+    assert dict(encoded) == dict(plain([ENGLISH, NASTY], truncation=True, return_offsets_mapping=True))
+    for text, rows, places in zip((ENGLISH, NASTY), spelled, offsets, strict=True):
+        assert rows == [spell(text[start:stop], 12) for start, stop in places]
 
 
 def test_ids_go_by_frequency_then_code_point():
@@ -81,13 +124,14 @@ def test_special_tokens_in_the_text_are_not_counted_as_words():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["word", "char"])
+@pytest.mark.parametrize("kind", ["word", "char", "whitespace"])
 def test_offsets_point_at_the_original_characters(kind):
     for text in (ENGLISH, NASTY):
         encoding = build([text], kind=kind)(text, return_offsets_mapping=True)
         before = (0, 0)
         for token, (start, stop) in zip(encoding.tokens(), encoding["offset_mapping"], strict=True):
-            piece = unicodedata.normalize("NFKC", text[start:stop]).lower()
+            piece = text[start:stop] if kind == "whitespace" else unicodedata.normalize("NFKC", text[start:stop])
+            piece = piece.lower()
             piece = piece.replace("’", "'") if kind == "word" else piece
             # ½ is one character and three tokens, which share its offsets
             assert token == piece or (token in piece and stop - start == 1) or text[start:stop] == token == "<unk>"
@@ -125,7 +169,9 @@ def test_it_loads_in_a_process_that_knows_nothing_of_the_package(tmp_path):
         ({"min_count": 0}, "min_count must be at least 1, not 0"),
         ({"max_size": 0}, "max_size must be at least 1, not 0"),
         ({"max_length": -1}, "max_length must be at least 1, not -1"),
-        ({"kind": "bpe"}, "kind must be one of word, char, not 'bpe'"),
+        ({"kind": "bpe"}, "kind must be one of word, char, char-space, whitespace, not 'bpe'"),
+        ({"min_count": 3, "kind": "whitespace"}, "no word of the corpus .*'x', occurs 2 times"),
+        ({"max_characters": 2}, "max_characters must be at least 3, not 2: two go to begin and end of word"),
         ({"special_tokens": [""]}, "special_tokens must not hold an empty string"),
     ],
 )
@@ -138,6 +184,40 @@ def test_a_corpus_without_words():
     for texts in ([], ["", " \u200b"]):
         with pytest.raises(UserError, match="the corpus holds no word at all"):
             build(texts)
+
+
+@pytest.mark.parametrize("max_characters", [None, 12])
+@pytest.mark.parametrize("kind", ["word", "char", "whitespace"])
+def test_new_words_for_a_tokenizer(kind, max_characters, tmp_path):
+    tokenizer = build(
+        ["b a b"], kind=kind, max_characters=max_characters, special_tokens=["<mask>", "<s>", "</s>"], max_length=9
+    )
+    tokenizer.padding_side = tokenizer.truncation_side = "left"
+    tokenizer.save_pretrained(tmp_path)
+    for old in (tokenizer, AutoTokenizer.from_pretrained(tmp_path)):
+        new = extend_tokenizer(old, ["d c <mask> c a", "c D"])
+        assert type(new) is type(old)
+        assert new.convert_ids_to_tokens(range(len(old), len(new))) == ["c", "d"] and len(old) == 7
+        assert new.convert_ids_to_tokens(range(7)) == old.convert_ids_to_tokens(range(7))
+        for name in ("special_tokens_map", "model_max_length", "model_input_names", "padding_side", "truncation_side"):
+            assert getattr(new, name) == getattr(old, name)
+        assert new.name_or_path == ""
+        if max_characters:
+            assert new.max_characters == max_characters and new("D")["character_ids"] == [spell("D", 12)]
+        assert new.decode(new("a d")["input_ids"]) == ("ad" if kind == "char" else "a d")
+    assert len(extend_tokenizer(tokenizer, ["d c c"], min_count=2)) == 8
+
+
+def test_spellings_of_a_vocabulary():
+    tokenizer = build(["The cat 北京"], kind="whitespace", max_characters=9, special_tokens=["<s>", "</s>"])
+    spellings = vocabulary_spellings(tokenizer)
+    assert spellings.dtype == np.int16 and spellings.shape == (7, 9) == (len(tokenizer), 9)
+    assert not spellings[0].any() and spellings[2].tolist() == [259, 257, 260] + [261] * 6
+    assert spellings[3].tolist() == [259, 258, 260] + [261] * 6
+    words = tokenizer.convert_ids_to_tokens(range(7))
+    for row in (1, 4, 5, 6):
+        assert tuple(spellings[row]) == spell(words[row], 9)
+    assert sorted(words[4:]) == ["cat", "the", "北京"]
 
 
 def test_a_corpus_as_ids():

@@ -1,6 +1,6 @@
-"""Texts as padded batches of ids."""
+"""Texts as padded batches of ids, and whatever else their tokenizer tells of each token."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -19,40 +19,100 @@ class EncodedTexts:
         texts: the texts; one without a single token is allowed.
         max_length: longer texts are cut, in tokens; `None` for the tokenizer's own limit.
         labels: class ids, one for each text, `(texts,)`.
+        split_into_words: each text is a list of its words. A word may still be several tokens, or none: `word_ids`
+            holds for each text which word each token is from, -1 where it is from none, `(length,)`.
     """
 
     def __init__(
         self,
         tokenizer: PreTrainedTokenizerBase,
-        texts: Sequence[str],
+        texts: Sequence[str] | Sequence[Sequence[str]],
         max_length: int | None = None,
         labels: np.ndarray | None = None,
+        split_into_words: bool = False,
     ):
         limit = max_length or max_length_of(tokenizer)
-        rows = tokenizer(list(texts), truncation=True, max_length=limit, return_attention_mask=False)["input_ids"]
-        self.rows = [np.asarray(row, dtype=np.int64) for row in rows]
+        encoded = tokenizer(
+            [text if isinstance(text, str) else list(text) for text in texts],
+            truncation=True,
+            max_length=limit,
+            return_attention_mask=False,
+            is_split_into_words=split_into_words,
+        )
+        self.rows = [np.asarray(row, dtype=np.int64) for row in encoded["input_ids"]]
         self.lengths = np.array([len(row) for row in self.rows], dtype=np.int64)
         self.labels = labels
+        if split_into_words:
+            self.word_ids = [
+                np.array([-1 if word is None else word for word in encoded.word_ids(text)], dtype=np.int64)
+                for text in range(len(self.rows))
+            ]
+        # Everything else is one thing for each token, such as its characters; without any token, nobody knows how many.
+        self._more = {name: _Interned(rows) for name, rows in encoded.items() if name != "input_ids" and any(rows)}
         self._pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def batches(self, indices: Sequence[np.ndarray]) -> LazyBatches:
-        """Batches of these examples: `input_ids` and `attention_mask (batch, length)`, `labels (batch,)` if known."""
+        """Batches of these examples.
+
+        They hold `input_ids` and `attention_mask (batch, length)`, `labels (batch,)` if known, and what else the
+        tokenizer returns, such as `character_ids (batch, length, max_characters)`, with zeros for padding.
+        """
         return LazyBatches(indices, self._collate)
 
     def _collate(self, indices: np.ndarray) -> Batch:
-        width = max(int(self.lengths[indices].max()), 1)
-        ids = np.full((len(indices), width), self._pad, dtype=np.int64)
-        mask = np.zeros((len(indices), width), dtype=np.int64)
-        for row, index in enumerate(indices):
-            length = self.lengths[index]
-            ids[row, :length], mask[row, :length] = self.rows[index], 1
-        batch = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+        rows = [self.rows[index] for index in indices]
+        arrays = {
+            "input_ids": pad_rows(rows, self._pad),
+            "attention_mask": pad_rows([np.ones_like(row) for row in rows], 0),
+            **{name: values.padded(indices) for name, values in self._more.items()},
+        }
         if self.labels is not None:
-            batch["labels"] = torch.from_numpy(self.labels[indices])
-        return batch
+            arrays["labels"] = self.labels[indices]
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+class _Interned:
+    """A value for each token, a number or several, of which every different one is kept once.
+
+    Fifty characters for each token of a corpus would be a hundred times its ids.
+
+    Args:
+        rows: for each text the values of its tokens.
+    """
+
+    def __init__(self, rows: Iterable[Sequence]):
+        number_of: dict = {}  # counted from 1: 0 is padding
+        self.rows = [
+            np.array(
+                [
+                    number_of.setdefault(tuple(value) if isinstance(value, list) else value, len(number_of) + 1)
+                    for value in row
+                ],
+                dtype=np.int32,
+            )
+            for row in rows
+        ]
+        values = np.array(list(number_of), dtype=np.int64)  # (different values, ...)
+        small = values.size == 0 or (values.min() >= -(1 << 15) and values.max() < 1 << 15)
+        self.values = np.zeros((len(values) + 1, *values.shape[1:]), np.int16 if small else np.int64)
+        self.values[1:] = values
+
+    def padded(self, indices: np.ndarray) -> np.ndarray:
+        """The values of these texts' tokens, int64 `(texts, length, ...)`, zero where there is no token."""
+        numbers = pad_rows([self.rows[index] for index in indices], 0)  # (texts, length)
+        return self.values.take(numbers, axis=0).astype(np.int64)
+
+
+def pad_rows(rows: Sequence[np.ndarray], value: int) -> np.ndarray:
+    """Rows of several lengths as one array `(rows, length)`, length at least 1, filled up with `value`."""
+    width = max([1, *map(len, rows)])
+    padded = np.full((len(rows), width), value, dtype=rows[0].dtype)
+    for row, target in zip(rows, padded, strict=True):
+        target[: len(row)] = row
+    return padded
 
 
 def max_length_of(tokenizer: PreTrainedTokenizerBase) -> int:

@@ -1,4 +1,4 @@
-"""Importing is registering: after `import wordemb_hf` every Auto class of transformers knows every family.
+"""Importing is registering: after `import wordemb_hf` every Auto class of transformers knows what is ours.
 
 `import wordemb_hf` must cost nothing, and transformers' Auto modules bring torch with them. So where these modules are
 loaded already, classes are registered at once; where they are not, a finder on `sys.meta_path` waits for them and
@@ -13,6 +13,7 @@ from importlib.abc import Loader, MetaPathFinder
 from types import ModuleType
 
 from .modeling import FAMILIES
+from .tokenization import TOKENIZERS
 
 _AUTO = "transformers.models.auto"
 
@@ -31,9 +32,21 @@ def register_models(auto: ModuleType) -> None:
             getattr(auto, auto_class).register(model.config_class, model, exist_ok=True)
 
 
+def register_tokenizers(auto: ModuleType) -> None:
+    """Register the tokenizers with code of their own; `auto` is transformers' `tokenization_auto`.
+
+    A folder calls for one by the name of its class. transformers' register also wants a config class, whose folders get
+    the tokenizer if they call for none; no family has only one, so this is a class that no config is.
+    """
+    for name, module in TOKENIZERS.items():
+        tokenizer = getattr(import_module(f"wordemb_hf.tokenization.{module}"), name)
+        auto.AutoTokenizer.register(tokenizer, tokenizer_class=tokenizer, exist_ok=True)
+
+
 _REGISTER: dict[str, Callable[[ModuleType], None]] = {
     f"{_AUTO}.configuration_auto": register_configs,
     f"{_AUTO}.modeling_auto": register_models,
+    f"{_AUTO}.tokenization_auto": register_tokenizers,
 }
 
 
@@ -71,7 +84,7 @@ class _RegisteringLoader(Loader):
 
 
 def register() -> None:
-    """Register all families, now or as soon as transformers' Auto modules are imported; a second call is harmless."""
+    """Register everything, now or as soon as transformers' Auto modules are imported; a second call is harmless."""
     for name, action in _REGISTER.items():
         if name in sys.modules:
             action(sys.modules[name])

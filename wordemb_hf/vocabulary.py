@@ -1,6 +1,7 @@
 """Counts and ids: a plain `tokenizer.json` of words or characters by frequency, and a corpus as one array of ids.
 
-What `save_pretrained` writes needs no code of ours again: `AutoTokenizer.from_pretrained(folder)` reads it.
+What `save_pretrained` writes needs no code of ours again: `AutoTokenizer.from_pretrained(folder)` reads it. Only a
+tokenizer that also gives the characters of each token has a class of its own, whose code is written beside it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import json
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     from tokenizers.trainers import WordLevelTrainer
     from transformers import PreTrainedTokenizerFast
 
+    from .tokenization import CharWordTokenizer
+
 PAD, UNK = "<pad>", "<unk>"
-KINDS = ("word", "char")
+KINDS = ("word", "char", "char-space", "whitespace")
 
 # The names under which transformers looks for well-known special tokens.
 ROLES = {
@@ -53,7 +56,8 @@ WORD_PATTERN = "|".join(
         rf"{_ALONE}\p{{M}}*",
     )
 )
-CHAR_PATTERN = _ALONE
+# A character alone; with its spaces where text is to be written and not only read.
+CHAR_PATTERNS = {"char": _ALONE, "char-space": r"[^\p{Cc}\p{Cf}]"}
 
 
 @dataclass
@@ -84,19 +88,25 @@ def build_tokenizer(
     lowercase: bool = True,
     special_tokens: Sequence[str] = (),
     max_length: int | None = None,
+    max_characters: int | None = None,
 ) -> PreTrainedTokenizerFast:
     """Count `texts`, read once, and make a tokenizer of what occurs at least `min_count` times.
 
-    Ids: `<pad>` 0, `<unk>` 1, `special_tokens`, then tokens by falling frequency, ties by code point. Text is
-    normalised by NFKC (full-width forms become plain ones), curly apostrophes in words to straight ones.
+    Ids: `<pad>` 0, `<unk>` 1, `special_tokens`, then tokens by falling frequency, ties by code point. But for
+    `whitespace`, text is normalised by NFKC (full-width forms become plain ones), curly apostrophes in words to
+    straight ones.
 
     Args:
         kind: `word` keeps inner apostrophes, takes clitics that stand apart ('s), numbers such as 3.5 and 10:30 whole,
             splits at hyphens, and takes any other symbol and every Chinese or Japanese character alone;
-            `char` takes every character alone and no white space.
+            `char` takes every character alone and no white space, `char-space` every space as well, for a model that
+            writes; `whitespace` takes what stands between white space as it is, for a corpus that is tokenised already.
+            A `<unk>` in the text is the unknown token in any kind.
         max_size: at most this many tokens beside the special ones; None for all.
         special_tokens: more special tokens; `<s>`, `</s>`, `<mask>`, `[CLS]` ... also become `bos_token` and so on.
         max_length: where `truncation=True` cuts, in tokens (`model_max_length`).
+        max_characters: also give the spelling of each token, in so many numbers (50 in ELMo; a Chinese character takes
+            three and each word two more), as `character_ids`; None for a plain tokenizer.
 
     Raises:
         UserError: for an impossible value, or when nothing reaches `min_count`.
@@ -106,23 +116,31 @@ def build_tokenizer(
     for name, value in (("min_count", min_count), ("max_size", max_size), ("max_length", max_length)):
         if value is not None and value < 1:
             raise UserError(f"{name} must be at least 1, not {value}")
+    if max_characters is not None and max_characters < 3:
+        raise UserError(f"max_characters must be at least 3, not {max_characters}: two go to begin and end of word")
     if not all(special_tokens):
         raise UserError("special_tokens must not hold an empty string")
 
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
+    from .tokenization import CharWordTokenizer
+
     specials = list(dict.fromkeys([PAD, UNK, *special_tokens]))
     tokenizer = Tokenizer(models.WordLevel({PAD: 0, UNK: 1}, unk_token=UNK))
-    steps: list[normalizers.Normalizer] = [normalizers.NFKC()]
+    # NFKC makes two words of some characters (´ becomes a space and an accent): not where words are settled.
+    steps: list[normalizers.Normalizer] = [] if kind == "whitespace" else [normalizers.NFKC()]
     if kind == "word":
         steps.append(normalizers.Replace("’", "'"))
     if lowercase:
         steps.append(normalizers.Lowercase())
     tokenizer.normalizer = normalizers.Sequence(steps)
-    pattern = Regex(WORD_PATTERN if kind == "word" else CHAR_PATTERN)
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(pattern, behavior="removed", invert=True)
-    if kind == "char":
+    if kind == "whitespace":
+        tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    else:
+        pattern = Regex(CHAR_PATTERNS.get(kind, WORD_PATTERN))
+        tokenizer.pre_tokenizer = pre_tokenizers.Split(pattern, behavior="removed", invert=True)
+    if kind in CHAR_PATTERNS:
         tokenizer.decoder = decoders.Fuse()  # without a decoder tokens are joined by spaces
 
     size = len(specials) + (1 << 31 if max_size is None else max_size)
@@ -133,16 +151,14 @@ def build_tokenizer(
     if tokenizer.get_vocab_size() == len(specials):
         raise UserError(_nothing_left(trainer, kind, min_count))
     roles = {ROLES[token]: token for token in specials if token in ROLES}
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token=PAD,
-        unk_token=UNK,
-        padding_side="right",
-        model_input_names=["input_ids", "attention_mask"],
-        clean_up_tokenization_spaces=False,
-        **roles,
-        **({} if max_length is None else {"model_max_length": max_length}),
-    )
+    settings: dict[str, Any] = {"pad_token": PAD, "unk_token": UNK, "padding_side": "right", **roles}
+    settings |= {"clean_up_tokenization_spaces": False}
+    if max_length is not None:
+        settings["model_max_length"] = max_length
+    if max_characters is not None:
+        return CharWordTokenizer(tokenizer_object=tokenizer, max_characters=max_characters, **settings)
+    names = ["input_ids", "attention_mask"]
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_input_names=names, **settings)
 
 
 def extend_tokenizer(
@@ -150,13 +166,13 @@ def extend_tokenizer(
 ) -> PreTrainedTokenizerFast:
     """A copy of `tokenizer` that also knows the words of `texts` which occur at least `min_count` times.
 
-    Ids that exist stay as they are; new words follow by falling frequency, ties by code point.
+    It is of the same class, with the same settings. Ids that exist stay as they are; new words follow by falling
+    frequency, ties by code point.
 
     Raises:
         UserError: if the tokenizer is not one of whole words or characters.
     """
     from tokenizers import Tokenizer, models, trainers
-    from transformers import PreTrainedTokenizerFast
 
     content = json.loads(tokenizer.backend_tokenizer.to_str())
     if content["model"]["type"] != "WordLevel":
@@ -170,14 +186,22 @@ def extend_tokenizer(
     vocabulary, counted = content["model"]["vocab"], counter.get_vocab()
     for word in sorted(counted, key=counted.__getitem__):
         vocabulary.setdefault(word, len(vocabulary))
-    return PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(json.dumps(content)),
-        model_max_length=tokenizer.model_max_length,
-        padding_side=tokenizer.padding_side,
-        model_input_names=tokenizer.model_input_names,
-        clean_up_tokenization_spaces=False,
-        **tokenizer.special_tokens_map,
-    )
+    origin = {"name_or_path", "is_local", "local_files_only"}
+    settings = {name: value for name, value in tokenizer.init_kwargs.items() if name not in origin}
+    # What may have been set since.
+    for name in ("model_max_length", "padding_side", "truncation_side", "model_input_names"):
+        settings[name] = getattr(tokenizer, name)
+    settings |= tokenizer.special_tokens_map
+    return type(tokenizer)(tokenizer_object=Tokenizer.from_str(json.dumps(content)), **settings)
+
+
+def vocabulary_spellings(tokenizer: CharWordTokenizer) -> np.ndarray:
+    """How each token of the vocabulary is spelled, int16 `(vocab_size, max_characters)`.
+
+    These are the tokens as the vocabulary has them: in lower case, if it was made so.
+    """
+    tokens = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+    return np.array(tokenizer.spell_tokens(tokens), np.int16)
 
 
 def encode_corpus(tokenizer: PreTrainedTokenizerFast, texts: Iterable[str], *, drop_unknown: bool = True) -> Ids:
@@ -240,7 +264,7 @@ def _without(specials: list[str], texts: Iterable[str]) -> Iterator[str]:
 
 
 def _nothing_left(trainer: WordLevelTrainer, kind: str, min_count: int) -> str:
-    noun = "word" if kind == "word" else "character"
+    noun = "character" if kind in CHAR_PATTERNS else "word"
     # The counts stay in the trainer, whose only window on them is its pickled state.
     words: dict[str, int] = json.loads(trainer.__getstate__())["WordLevelTrainer"].get("words", {})
     if not words:
