@@ -56,6 +56,7 @@ setup(
         "numpy>=2.0",
         "scikit-learn>=1.5.2",
         "scipy>=1.14.1",
+        "seqeval>=1.2.2",
         "jinja2>=3.1",
         "pyyaml>=6.0.1",
         "tqdm>=4.66.3",
@@ -64,8 +65,11 @@ setup(
     extras_require={
         # Noto Sans SC: the font of Chinese words in pictures, where the system has none.
         "zh": ["pylopdf-fonts-zh-cn>=0.1.1"],
+        # Official weights of ELMo are HDF5 files.
+        "elmo": ["h5py>=3.11"],
         "dev": [
             "build>=1.2",
+            "h5py>=3.11",
             "mypy>=1.15",
             "pytest>=8.3",
             "pytest-xdist>=3.6",

@@ -9,12 +9,14 @@ import torch
 import transformers
 from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedModel
+from wordemb_hf.modeling.spelling import SpellingTable
 
 VOCABULARY = 29  # no other size below is as large, so that a table of words is known by its number of rows
 LABELS = 3
 LENGTHS = (5, 1, 9, 3)  # shorter than a window and longer
 
-Labels = Callable[[PreTrainedConfig, Tensor], dict[str, Tensor]]
+Batch = dict[str, Tensor]
+Labels = Callable[[PreTrainedConfig, Batch], Batch]
 
 
 @dataclass(frozen=True)
@@ -23,22 +25,30 @@ class Task:
 
     Args:
         outputs: what comes out, and its shape: `batch`, `length` or the config field that says how wide it is.
-        labels: from the config and a mask `(batch, length)` to what the loss needs; `None` where there is no loss.
+        labels: from the config and a batch to what the loss needs; `None` where there is no loss.
         pipeline: the pipeline that runs it, or `None`.
+        generates: whether it goes on with a text.
     """
 
     outputs: dict[str, tuple[str, ...]]
     labels: Labels | None = None
     pipeline: str | None = None
+    generates: bool = False
 
 
-def _class_labels(config: PreTrainedConfig, mask: Tensor) -> dict[str, Tensor]:
-    return {"labels": torch.arange(len(mask)) % config.num_labels}
+def _class_labels(config: PreTrainedConfig, batch: Batch) -> Batch:
+    return {"labels": torch.arange(len(batch["input_ids"])) % config.num_labels}
 
 
-def _tag_labels(config: PreTrainedConfig, mask: Tensor) -> dict[str, Tensor]:
+def _tag_labels(config: PreTrainedConfig, batch: Batch) -> Batch:
     # By the place within the text, so that padding on either side leaves every token its tag.
+    mask = batch["attention_mask"]
     return {"labels": ((mask.cumsum(1) - 1) % config.num_labels).where(mask.bool(), -100)}
+
+
+def word_labels(config: PreTrainedConfig, batch: Batch) -> Batch:
+    """The words themselves, as language models want them."""
+    return {"labels": batch["input_ids"].where(batch["attention_mask"].bool(), -100)}
 
 
 TASKS = {
@@ -55,6 +65,12 @@ TASKS = {
     "AutoModelForTokenClassification": Task(
         outputs={"logits": ("batch", "length", "num_labels")}, labels=_tag_labels, pipeline="token-classification"
     ),
+    "AutoModelForCausalLM": Task(
+        outputs={"logits": ("batch", "length", "vocab_size")}, labels=word_labels, generates=True
+    ),
+    "AutoModelForMaskedLM": Task(
+        outputs={"logits": ("batch", "length", "vocab_size")}, labels=word_labels, pipeline="fill-mask"
+    ),
 }
 
 
@@ -67,8 +83,11 @@ class Family:
         variants: a tiny config for each of the family's data-flows.
         refused: config fields with an impossible value; wrong types are tried for every field anyway.
         sees_context: whether a token's vector depends on its neighbours, and a text's on the order of its words.
-        frozen: parameters that are never trained, by variant, as named in the backbone.
+        frozen: parameters that are never trained, by variant or Auto class, as named in the backbone.
         own_tasks: Auto classes whose promise is the family's own.
+        shared: parameters outside the backbone that several heads have on purpose.
+        takes_vectors: whether `inputs_embeds` can stand in place of ids.
+        inputs: what a batch holds beside ids and mask, by variant: from the ids, `(batch, length)`.
         cannot_resize: Auto classes whose objective is bound to the vocabulary.
         prepare: sets what only a corpus would set.
     """
@@ -79,6 +98,9 @@ class Family:
     sees_context: bool
     frozen: dict[str, set[str]] = field(default_factory=dict)
     own_tasks: dict[str, Task] = field(default_factory=dict)
+    shared: frozenset[str] = frozenset()
+    takes_vectors: bool = True
+    inputs: dict[str, Callable[[Tensor], Batch]] = field(default_factory=dict)
     cannot_resize: frozenset[str] = frozenset()
     prepare: Callable[[PreTrainedModel], Any] = lambda model: None
 
@@ -95,9 +117,9 @@ TEXTCNN = {"vocab_size": VOCABULARY, "embedding_size": 6, "num_filters": 4, "fil
 TEXTCNN |= {"classifier_dropout": 0.0}
 
 
-def _window_labels(config: PreTrainedConfig, mask: Tensor) -> dict[str, Tensor]:
+def _window_labels(config: PreTrainedConfig, batch: Batch) -> Batch:
     """A word in the middle of each window and its noise words, one of which is the word itself."""
-    words = torch.arange(2, 2 + len(mask))
+    words = torch.arange(2, 2 + len(batch["input_ids"]))
     noise = words.unsqueeze(1) + torch.arange(config.num_negatives)
     return {"labels": words, "negative_ids": noise}
 
@@ -109,7 +131,188 @@ def _count_words(model: PreTrainedModel) -> None:
 
 WORD2VEC = {"vocab_size": VOCABULARY, "hidden_size": 8, "window_size": 2, "num_negatives": 3}
 
+RNN = {"vocab_size": VOCABULARY, "embedding_size": 6, "hidden_size": 6}
+
+# Begin and end: two words that the texts below do not begin with.
+ELMO = {"vocab_size": VOCABULARY, "projection_size": 6, "cell_size": 7, "bos_token_id": 1, "eos_token_id": 2}
+ELMO |= {"max_characters": 6, "character_embedding_size": 4, "filters": [[1, 3], [2, 5]], "hidden_dropout_prob": 0.0}
+ELMO |= {"classifier_dropout": 0.0}
+
+
+def _spell_words(model: PreTrainedModel) -> None:
+    for module in model.modules():
+        if isinstance(module, SpellingTable):
+            module.set_spellings(torch.randint(1, 262, module.spellings.shape))
+
+
+def _lstms(*stacks: str) -> set[str]:
+    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0", "weight_hr_l0")
+    return {f"readings.{stack}.layers.{layer}.lstm.{name}" for stack in stacks for layer in (0, 1) for name in names}
+
+
+BILSTM = {"vocab_size": VOCABULARY, "embedding_size": 6, "hidden_size": 8, "max_characters": 6}
+BILSTM |= {"character_embedding_size": 4, "character_hidden_size": 4, "classifier_dropout": 0.0}
+
+
+def _spelling(ids: Tensor) -> Batch:
+    """Each token as it stands in the text, which may be another way than the vocabulary has it."""
+    letters = torch.arange(6) * 7 % 5 + ids.unsqueeze(-1) + 40  # (batch, length, characters)
+    return {"character_ids": letters.where(ids.unsqueeze(-1) != 0, 0)}
+
+
+BOW = {"vocab_size": VOCABULARY}
+
+
+def _weigh_features(model: PreTrainedModel) -> None:
+    for weights in model.buffers():
+        weights.uniform_(0.5, 2.0)
+
+
 FAMILIES = [
+    Family(
+        name="bow",
+        variants={
+            "counts": {**BOW, "weighting": "count", "normalization": "none", "feature_scaling": "none"},
+            "presence": {**BOW, "weighting": "binary"},
+            "tfidf": {**BOW, "weighting": "tfidf", "num_bigram_buckets": 7, "normalization": "none"},
+            "bigrams": {**BOW, "weighting": "sublinear-tfidf", "num_bigram_buckets": 16},
+        },
+        refused=[
+            ("vocab_size", 0),
+            ("num_bigram_buckets", -1),
+            ("num_bigram_buckets", 2**31),
+            ("weighting", "bm25"),
+            ("normalization", "l1"),
+            ("feature_scaling", "idf"),
+            ("classifier_dropout", float("nan")),
+            ("classifier_dropout", 1.0),
+            ("pad_token_id", 30000),
+        ],
+        sees_context=False,
+        own_tasks={"AutoModel": Task(outputs={"pooler_output": ("batch", "hidden_size")})},
+        takes_vectors=False,
+        prepare=_weigh_features,
+    ),
+    Family(
+        name="bilstm",
+        variants={
+            "last": {**BILSTM, "pooling": "last", "attention_hops": 2},
+            "max": {**BILSTM, "character_encoder": "lstm", "dropout_type": "variational"},
+            "attention": {
+                **BILSTM,
+                "pooling": "attention",
+                "attention_size": 5,
+                "attention_hops": 3,
+                "attention_penalty": 0.5,
+                "character_encoder": "cnn",
+                "tag_decoder": "crf",
+            },
+        },
+        refused=[
+            ("vocab_size", 0),
+            ("embedding_size", 0),
+            ("hidden_size", 7),
+            ("hidden_size", 0),
+            ("num_hidden_layers", 0),
+            ("pooling", "min"),
+            ("attention_size", 0),
+            ("attention_hops", 0),
+            ("attention_penalty", -1),
+            ("attention_penalty", float("nan")),
+            ("character_encoder", "gru"),
+            ("character_embedding_size", 0),
+            ("character_hidden_size", 0),
+            ("max_characters", 2),
+            ("tag_decoder", "viterbi"),
+            ("embedding_dropout", 1),
+            ("hidden_dropout_prob", -0.1),
+            ("dropout_type", "zoneout"),
+            ("classifier_dropout", float("nan")),
+            ("initializer_range", -0.1),
+            ("pad_token_id", -1),
+        ],
+        sees_context=True,
+        inputs={"max": _spelling, "attention": _spelling},
+        prepare=_spell_words,
+    ),
+    Family(
+        name="elmo",
+        variants={
+            "words": {**ELMO, "token_input": "words", "skip_connections": False},
+            "clipped": {**ELMO, "token_input": "words", "cell_clip": 0.5, "projection_clip": 0.4, "tag_decoder": "crf"},
+            "frozen": {**ELMO, "token_input": "words", "freeze_encoder": True, "projection_size": 40, "cell_size": 60}
+            | {"initializer_range": 1.0},
+            "characters": {**ELMO, "scalar_mix_layer_norm": True},
+        },
+        refused=[
+            ("vocab_size", 0),
+            ("token_input", "bytes"),
+            ("max_characters", 2),
+            ("character_embedding_size", 0),
+            ("filters", []),
+            ("filters", [[3]]),
+            ("filters", [[0, 5]]),
+            ("filters", [[51, 5]]),
+            ("num_highway_layers", -1),
+            ("character_activation", "gelu"),
+            ("projection_size", 0),
+            ("cell_size", 128),
+            ("num_hidden_layers", 0),
+            ("cell_clip", 0),
+            ("projection_clip", float("nan")),
+            ("hidden_dropout_prob", 1),
+            ("num_softmax_samples", -1),
+            ("tag_decoder", "viterbi"),
+            ("classifier_dropout", float("nan")),
+            ("generation_direction", "both"),
+            ("initializer_range", 0),
+            ("pad_token_id", 30000),
+            ("bos_token_id", None),
+            ("eos_token_id", -1),
+        ],
+        sees_context=True,
+        frozen={
+            "frozen": {"word_embeddings.weight", *_lstms("forward_layers", "backward_layers")},
+            "AutoModelForPreTraining": {"scalar_mix.weights", "scalar_mix.scale"},
+            "AutoModelForCausalLM": {"scalar_mix.weights", "scalar_mix.scale", *_lstms("backward_layers")},
+        },
+        own_tasks={
+            "AutoModelForPreTraining": Task(
+                outputs={
+                    "forward_logits": ("batch", "length", "vocab_size"),
+                    "backward_logits": ("batch", "length", "vocab_size"),
+                },
+                labels=word_labels,
+            )
+        },
+        shared=frozenset({"lm_head.weight", "lm_head.bias"}),
+        prepare=_spell_words,
+    ),
+    Family(
+        name="rnn",
+        variants={
+            "rnn": {**RNN, "cell_type": "rnn", "num_hidden_layers": 1},
+            "gru": {**RNN, "cell_type": "gru", "pooling": "mean"},
+            "lstm": {**RNN, "cell_type": "lstm", "pooling": "max", "dropout_type": "variational"},
+        },
+        refused=[
+            ("vocab_size", 0),
+            ("embedding_size", 0),
+            ("hidden_size", -1),
+            ("num_hidden_layers", 0),
+            ("cell_type", "sru"),
+            ("hidden_act", "gelu"),
+            ("pooling", "attention"),
+            ("embedding_dropout", -0.1),
+            ("hidden_dropout_prob", 1.0),
+            ("classifier_dropout", float("nan")),
+            ("dropout_type", "zoneout"),
+            ("memory_span", 2),
+            ("initializer_range", 0),
+            ("pad_token_id", 30000),
+        ],
+        sees_context=True,
+    ),
     Family(
         name="textcnn",
         variants={
@@ -184,7 +387,8 @@ class Case:
     def frozen(self) -> set[str]:
         """Parameters that are never trained, as named in this class."""
         prefix = "" if self.auto_class == "AutoModel" else f"{self.model_class.base_model_prefix}."
-        return {prefix + name for name in self.family.frozen.get(self.variant, ())}
+        names = (self.family.frozen.get(key, set()) for key in (self.variant, self.auto_class))
+        return {prefix + name for name in set().union(*names)}
 
     def config(self, **fields: Any) -> PreTrainedConfig:
         return self.family.config_class(**{"num_labels": LABELS, **self.family.variants[self.variant], **fields})
@@ -199,7 +403,7 @@ class Case:
             self.family.prepare(model)
         return model
 
-    def batch(self, lengths: Sequence[int] = LENGTHS, side: str = "right", labels: bool = False) -> dict[str, Tensor]:
+    def batch(self, lengths: Sequence[int] = LENGTHS, side: str = "right", labels: bool = False) -> Batch:
         """Random texts, padded on one `side`; the same texts on either."""
         random = torch.Generator().manual_seed(0)
         texts = [torch.randint(2, VOCABULARY, (length,), generator=random) for length in lengths]
@@ -209,8 +413,10 @@ class Case:
                 [torch.ones_like(text) for text in texts], batch_first=True, padding_side=side
             ),
         }
+        if self.variant in self.family.inputs:
+            batch |= self.family.inputs[self.variant](batch["input_ids"])
         if labels and self.task.labels:
-            batch |= self.task.labels(self.config(), batch["attention_mask"])
+            batch |= self.task.labels(self.config(), batch)
         return batch
 
     def outputs(self, model: PreTrainedModel, **inputs: Any) -> dict[str, Tensor]:

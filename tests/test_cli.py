@@ -127,6 +127,11 @@ def python(*arguments, **environment):
         ("one.tsv", "a\tx\na\ty\n", "only one class ('a') in one.tsv: a classifier needs at least two"),
         ("nothing", None, "no such file: nothing"),
         ("a.docx", "x", "a.docx has an unknown extension"),
+        ("missing.conll", None, "no such file: missing.conll"),
+        ("empty.conll", "\n\n", "empty.conll is empty: it holds no sentence"),
+        ("one.conll", "a O\nb O\n", "only one tag ('O') in one.conll: a tagger needs at least two"),
+        ("a.conll", "a\tO\nb\tB-X\n\nc\n", "a.conll, line 4, sentence 2: no tag for 'c'; a line is word<TAB>tag"),
+        ("latin.conll", "a O\ncafé O\n".encode("latin-1"), "latin.conll, line 2, byte 7: not UTF-8"),
     ],
 )
 def test_labelled_data_that_cannot_be_used(refused, name, content, sentence):
@@ -192,7 +197,7 @@ def test_a_corpus_that_cannot_be_used(refused, name, content, sentence):
         ("--set num_filters=[", "--set 'num_filters=[': '[' is no value"),
         ("--set vocab_size=5", "vocab_size is 5, but cannot be set: it follows from the data"),
         ("--set num_labels=7", "num_labels is 7, but cannot be set"),
-        ("--family nope", "family is 'nope', but must be one of textcnn, word2vec"),
+        ("--family nope", "family is 'nope', but must be one of "),
         ("--epochs -1", "epochs is -1, but must be at least 0"),
         ("--learning-rate 0", "learning_rate is 0.0, but must be above 0"),
         ("--learning-rate nan", "learning_rate is nan, but must be above 0"),
@@ -216,7 +221,13 @@ def test_impossible_settings_of_finetune(refused, folder, options, sentence):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ("--family textcnn", "family is 'textcnn', but pretrain knows only word2vec"),
+        ("--family textcnn", "family is 'textcnn', but pretrain knows bilstm, elmo, rnn, word2vec"),
+        ("--family lstm", "family is 'lstm', but must be one of "),
+        ("--family rnn --window-size 3", "rnn has no setting 'window_size'"),
+        ("--family rnn --hidden-size 50", "tie_word_embeddings needs embedding_size, 200, equal to hidden_size, 50"),
+        ("--family rnn --length 0", "length is 0, but must be at least 1"),
+        ("--family bilstm --set num_hidden_layers=2", "num_hidden_layers is 2, but a cloze model has 1"),
+        ("--dev dev.txt", "word vectors have no development text"),
         ("--hidden-size 0", "hidden_size is 0, but must be at least 1"),
         ("--window-size 0", "window_size is 0, but must be at least 1"),
         ("--num-negatives 0", "num_negatives is 0, but must be at least 1"),
@@ -492,6 +503,37 @@ def test_a_very_long_text_may_be_read_whole(run):
     tokenizer = transformers.AutoTokenizer.from_pretrained("model")
     assert tokenizer.model_max_length == 200000
     assert run("predict", "model", LONG)[0] == 0
+
+
+@pytest.fixture(scope="module")
+def tagger(folder):
+    rows = "I\tB-X\nsaw\tO\nRome\tB-X\nand\tO\nOslo\tB-X\n"
+    (folder / "train.conll").write_text("\n".join([rows] * 20))
+    settings = {"embedding_size": 8, "num_filters": 4}
+    wordemb_hf.finetune(folder / "train.conll", folder / "tagger", settings=settings, epochs=2)
+    return folder / "tagger"
+
+
+def test_texts_of_no_word_and_of_very_many_are_tagged(run, tagger):
+    status, _, errors = run("predict", tagger, *NO_TOKENS, LONG, "--output", "answers.jsonl")
+    assert (status, errors) == (0, "")
+    answers = [json.loads(line) for line in Path("answers.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [answer["text"] for answer in answers] == [*NO_TOKENS, LONG]
+    for answer in answers:
+        assert all(answer["text"][span["start"] : span["end"]] == span["text"] for span in answer["spans"])
+    assert run("predict", tagger, "")[1] == "\n"
+
+
+def test_odd_words_are_trained_on_and_measured(run, folder, tagger):
+    odd = "\u200b\tO\n\u3000\tB-X\n" + "x" * 100_000 + "\tO\n\n" + "Rome\tB-X\n" * 10_000
+    write("odd.conll", (folder / "train.conll").read_text() + "\n" + odd)
+    status, _, errors = run("finetune", "--data", "odd.conll", "--test", "odd.conll", "--output", "model", *TINY)
+    assert status == 0, errors
+    assert run("evaluate", "model", "--data", "odd.conll", "--output", "figures.json")[0] == 0
+    figures = json.loads(Path("figures.json").read_text())
+    assert 0 < figures["accuracy"] <= 1 and figures["types"]["X"]["support"] == 10_001 + 60
+    status, out, _ = run("evaluate", tagger, "--data", "odd.conll")
+    assert (status, out[: len("22 sentences: loss ")]) == (0, "22 sentences: loss ")
 
 
 # --- one verb, three doors --------------------------------------------------------------------------------------------

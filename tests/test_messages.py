@@ -13,7 +13,8 @@ from wordemb_hf.messages import CHINESE, translate
 ROOT = Path(__file__).resolve().parent.parent
 
 # What reaches translate through a variable: the figures and the parts of the data that they were measured on.
-NAMES = {"loss", "accuracy", "macro_f1", "baseline_accuracy", "baseline_macro_f1", "dev", "test"}
+METRICS = {"accuracy", "macro_f1", "f1", "precision", "recall"}
+NAMES = {"loss", *METRICS, *(f"baseline_{name}" for name in METRICS), "dev", "test"}
 
 
 def calls():

@@ -99,6 +99,47 @@ def test_text_of_a_classifier(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
 
 
+def tagger(**changes):
+    facts = {
+        "auto_class": "AutoModelForTokenClassification",
+        "pipeline_tag": "token-classification",
+        "labels": ["O", "B-PER", "I-PER"],
+        "metrics": {"test": {"f1": 0.5, "accuracy": 0.75}},
+        "types": {"PER": {"f1": 0.5, "precision": 1.0, "recall": 0.25, "support": 1234}, "a|b": {"f1": 0.0}},
+        "baseline": {"f1": 0.25},
+        "examples": [("Ada wrote", {"text": "[PER Ada] wrote"})],
+        "joins_tags": True,
+        "found": [("PER", "Ada")],
+    }
+    return classifier(**facts | changes)
+
+
+def test_card_of_a_tagger(tmp_path):
+    text, metadata, _ = write(tmp_path, tagger())
+    assert metadata["pipeline_tag"] == "token-classification"
+    assert metadata["widget"] == [{"text": "Ada wrote", "output": {"text": "[PER Ada] wrote"}}]
+    assert "A small tagger of words for English: " in text
+    assert "| Ada wrote | \\[PER Ada\\] wrote |" in text
+    assert "| F1 | 0.5000 | 0.2500 |" in text
+    assert "By type, on test:\n\n| Type | F1 | Precision | Recall | Support |\n|---|---:|---:|---:|---:|\n" in text
+    assert "| PER | 0.5000 | 1.0000 | 0.2500 | 1,234 |\n| a\\|b | 0.0000 | – | – | – |\n" in text
+    assert "Every word gets one of the labels above" in text
+    for block in code_blocks(text):
+        compile(block, "card", "exec")
+        assert 'aggregation_strategy="simple"' in block and 'found["entity_group"]' in block
+        assert block.endswith("\n# PER Ada\n")
+    assert "\n\n\n" not in text
+
+
+def test_a_tagger_whose_tags_the_pipeline_does_not_join(tmp_path):
+    text, _, _ = write(tmp_path, tagger(joins_tags=False, found=[(str(number), NASTY) for number in range(9)]))
+    for block in code_blocks(text):
+        compile(block, "card", "exec")
+        assert "aggregation_strategy" not in block and 'found["entity"]' in block
+        assert [line.split()[1] for line in block.splitlines() if line.startswith("# ")] == [*"01234567", "…"]
+    assert "By type" not in write(tmp_path, tagger(types={}))[0]
+
+
 def test_card_of_word_vectors(tmp_path):
     text, metadata, _ = write(tmp_path, word_vectors())
     assert metadata["pipeline_tag"] == "feature-extraction"

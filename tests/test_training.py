@@ -183,6 +183,8 @@ class Scripted:
         ("eval_loss", [0.5, 0.9, 0.2, 0.3], 2),
         ("eval_accuracy", [0.5, 0.5, 0.5, 0.5], 0),
         ("eval_accuracy", [0.0, 0.1, 0.2, 0.3], 3),
+        ("eval_f1", [0.0, 0.0, 0.0, 0.0], 3),
+        ("eval_loss", [0.0, 0.0, 0.0, 0.0], 0),
     ],
 )
 def test_the_model_ends_with_the_weights_of_the_best_evaluation(metric, figures, best):
@@ -221,6 +223,12 @@ def test_a_loss_that_is_no_number_ends_the_training(toy):
         trained([4] * 6, model=Bad(), logging_steps=1)
     with pytest.raises(UserError, match="the loss is nan at step 4"):
         trained([4] * 6, model=Bad(), logging_steps=2)
+
+
+def test_a_score_of_zero_does_not_stop_the_training():
+    evaluate = Scripted("eval_f1", [0.0, 0.0, 0.0, 0.2, 0.1, 0.1, 0.1])
+    trained([EXAMPLES], evaluate, "eval_f1", epochs=7, patience=2)
+    assert len(evaluate.seen) == 6
 
 
 @pytest.mark.parametrize(

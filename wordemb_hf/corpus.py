@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from .errors import UserError
 
@@ -28,6 +29,8 @@ MAX_LINE = 16 * 2**20  # bytes; a longer line is a binary file or a corpus witho
 
 # A record of a file: the line it ends on, and its cells by column name.
 Record = tuple[int, dict[str, object]]
+
+Part = TypeVar("Part")
 
 
 @dataclass
@@ -43,12 +46,12 @@ class Examples:
 
 
 @dataclass
-class Splits:
+class Splits(Generic[Part]):
     """The parts of a labelled data set. `dev` is None only where nothing could or should be cut off `train`."""
 
-    train: Examples
-    dev: Examples | None
-    test: Examples | None
+    train: Part
+    dev: Part | None
+    test: Part | None
 
 
 def read_texts(
@@ -79,8 +82,8 @@ def read_examples(path: str | Path, *, text_column: str = "text", label_column: 
         UserError: for a file that cannot be read, a missing column, an empty label, or no example at all.
     """
     path = Path(path)
-    _check_file(path, EXAMPLE_SUFFIXES)
-    if _suffix(path) == ".tsv":
+    check_file(path, EXAMPLE_SUFFIXES)
+    if suffix_of(path) == ".tsv":
         records = _labelled_tsv(path, text_column, label_column)
     else:
         records = _records(path, (text_column, label_column))
@@ -104,7 +107,7 @@ def read_splits(
     label_column: str = "label",
     seed: int = 0,
     dev_fraction: float = 0.1,
-) -> Splits:
+) -> Splits[Examples]:
     """Read a labelled data set: a file to train on, or a folder with `train.*` and perhaps `dev.*` and `test.*`.
 
     `validation.*` and `valid.*` are other names of `dev.*`; files given as `dev` and `test` win over the folder's.
@@ -114,17 +117,7 @@ def read_splits(
         UserError: as `read_examples`, and for two files that claim the same part, fewer than two classes in the
             training part, or a label in another part that the training part lacks.
     """
-    if not 0 <= dev_fraction < 1:
-        raise UserError(f"dev_fraction must be at least 0 and less than 1, not {dev_fraction}")
-    data = Path(data)
-    train_file: Path | None = data
-    dev_file, test_file = dev, test
-    if data.is_dir():
-        train_file = part_file(data, "train")
-        dev_file = dev or part_file(data, "dev", "validation", "valid")
-        test_file = test or part_file(data, "test")
-    if train_file is None:
-        raise UserError(f"the folder {data} has no training part: train{', train'.join(EXAMPLE_SUFFIXES)} or .gz")
+    train_file, dev_file, test_file = find_parts(data, dev, test, EXAMPLE_SUFFIXES, dev_fraction)
 
     def read(path: str | Path) -> Examples:
         return read_examples(path, text_column=text_column, label_column=label_column)
@@ -139,6 +132,26 @@ def read_splits(
     if dev_part is None:
         train, dev_part = _cut_dev(train, seed, dev_fraction)
     return Splits(train, dev_part, test_part)
+
+
+def find_parts(
+    data: str | Path, dev: str | Path | None, test: str | Path | None, suffixes: Sequence[str], dev_fraction: float
+) -> tuple[Path, Path | None, Path | None]:
+    """The files of the training, dev and test parts: `data` is the first, or a folder with any of them.
+
+    Raises:
+        UserError: for a folder without a training part, two files that claim the same part, or an impossible share.
+    """
+    if not 0 <= dev_fraction < 1:
+        raise UserError(f"dev_fraction must be at least 0 and less than 1, not {dev_fraction}")
+    data, dev, test = Path(data), None if dev is None else Path(dev), None if test is None else Path(test)
+    if not data.is_dir():
+        return data, dev, test
+    train = part_file(data, "train", suffixes=suffixes)
+    if train is None:
+        raise UserError(f"the folder {data} has no training part: train{', train'.join(suffixes)} or .gz")
+    dev = dev or part_file(data, "dev", "validation", "valid", suffixes=suffixes)
+    return train, dev, test or part_file(data, "test", suffixes=suffixes)
 
 
 def gather_texts(texts: list[str] | None, file: Path | None, text_column: str) -> list[str]:
@@ -160,7 +173,7 @@ def gather_texts(texts: list[str] | None, file: Path | None, text_column: str) -
     return texts
 
 
-def test_part(data: Path) -> Path:
+def test_part(data: Path, suffixes: Sequence[str] = EXAMPLE_SUFFIXES) -> Path:
     """`data` itself, or the test part of a folder.
 
     Raises:
@@ -168,9 +181,9 @@ def test_part(data: Path) -> Path:
     """
     if not data.is_dir():
         return data
-    found = part_file(data, "test")
+    found = part_file(data, "test", suffixes=suffixes)
     if found is None:
-        raise UserError(f"the folder {data} has no test part: test{', test'.join(EXAMPLE_SUFFIXES)} or .gz")
+        raise UserError(f"the folder {data} has no test part: test{', test'.join(suffixes)} or .gz")
     return found
 
 
@@ -211,8 +224,8 @@ def _stream(groups: list[tuple[Path, list[Path]]], text_column: str, keep_empty:
     for source, files in groups:
         empty = True
         for path in files:
-            if _suffix(path) == ".txt":
-                documents = (text.strip() for _, text in _lines(path))
+            if suffix_of(path) == ".txt":
+                documents = (text.strip() for _, text in read_lines(path))
             else:
                 records = _records(path, (text_column,))
                 documents = (_cell(path, line, cells, text_column) for line, cells in records)
@@ -247,40 +260,45 @@ def _cut_dev(train: Examples, seed: int, fraction: float) -> tuple[Examples, Exa
     return take(kept, train.source), take(sorted(chosen), f"{train.source} (the share held out as dev)")
 
 
-def _suffix(path: Path) -> str:
+def suffix_of(path: Path) -> str:
     """The extension that says what is inside: that before `.gz`, in lower case."""
     name = path.name.lower().removesuffix(".gz")
     return Path(name).suffix
 
 
-def _check_file(path: Path, allowed: Sequence[str]) -> None:
+def check_file(path: Path, allowed: Sequence[str]) -> None:
+    """Check that `path` is a file with one of the extensions.
+
+    Raises:
+        UserError: when it is not.
+    """
     if path.is_dir():
         raise UserError(f"{path} is a folder, where a file is expected")
     if not path.exists():
         raise UserError(f"no such file: {path}")
-    if _suffix(path) not in allowed:
+    if suffix_of(path) not in allowed:
         raise UserError(f"{path} has an unknown extension: {', '.join(allowed)} are read, each also with .gz")
 
 
 def _readable_files(path: Path) -> list[Path]:
     if not path.is_dir():
-        _check_file(path, TEXT_SUFFIXES)
+        check_file(path, TEXT_SUFFIXES)
         return [path]
     # Names that begin with a dot are what editors and file managers leave behind.
     files = [file for file in path.iterdir() if not file.name.startswith(".") and file.is_file()]
-    files = sorted(file for file in files if _suffix(file) in TEXT_SUFFIXES)
+    files = sorted(file for file in files if suffix_of(file) in TEXT_SUFFIXES)
     if not files:
         raise UserError(f"the folder {path} has no file to read: {', '.join(TEXT_SUFFIXES)} are, each also with .gz")
     return files
 
 
-def part_file(folder: Path, *names: str) -> Path | None:
+def part_file(folder: Path, *names: str, suffixes: Sequence[str] = EXAMPLE_SUFFIXES) -> Path | None:
     """The one file in `folder` whose whole stem is one of `names`: `train.fine.tsv` is not `train`.
 
     Raises:
         UserError: for two of them.
     """
-    allowed = {f"{name}{suffix}{gz}" for name in names for suffix in EXAMPLE_SUFFIXES for gz in ("", ".gz")}
+    allowed = {f"{name}{suffix}{gz}" for name in names for suffix in suffixes for gz in ("", ".gz")}
     found = sorted(file for file in folder.iterdir() if file.name.lower() in allowed and file.is_file())
     if len(found) > 1:
         listed = " and ".join(file.name for file in found)
@@ -288,8 +306,12 @@ def part_file(folder: Path, *names: str) -> Path | None:
     return found[0] if found else None
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines with their numbers from 1, without their ends; only a line feed ends a line."""
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines with their numbers from 1, without their ends; only a line feed ends a line.
+
+    Raises:
+        UserError: for a file that cannot be read or is no text in UTF-8, or a line beyond `MAX_LINE`.
+    """
     offset = 0
     number = 0
     try:
@@ -322,19 +344,19 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def _records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
     """The records of a .jsonl, or of a .csv or .tsv with a header, each of which has all of `columns`."""
-    if _suffix(path) == ".jsonl":
-        for line, text in _lines(path):
+    if suffix_of(path) == ".jsonl":
+        for line, text in read_lines(path):
             if text.strip():
-                record = _json_object(path, line, text)
-                _check_columns(f"{path}, line {line}", columns, list(record))
+                record = json_object(path, line, text)
+                check_columns(f"{path}, line {line}", columns, list(record))
                 yield line, record
         return
-    rows = _csv_rows(path) if _suffix(path) == ".csv" else _tsv_rows(path)
+    rows = _csv_rows(path) if suffix_of(path) == ".csv" else _tsv_rows(path)
     line, first = next(rows, (0, []))
     if not line:
         return
     header = [cell.strip() for cell in first]
-    _check_columns(f"the header of {path}", columns, header)
+    check_columns(f"the header of {path}", columns, header)
     for line, row in rows:
         if len(row) != len(header):
             raise UserError(f"{path}, line {line}: {len(row)} cells, where the header has {len(header)}")
@@ -346,7 +368,7 @@ def _labelled_tsv(path: Path, text_column: str, label_column: str) -> Iterator[R
     if {text_column, label_column} <= {cell.strip() for cell in first}:
         yield from _records(path, (text_column, label_column))
         return
-    for line, text in _lines(path):
+    for line, text in read_lines(path):
         if not text.strip():
             continue
         label, tab, rest = text.partition("\t")
@@ -356,13 +378,13 @@ def _labelled_tsv(path: Path, text_column: str, label_column: str) -> Iterator[R
 
 
 def _tsv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    return ((line, text.split("\t")) for line, text in _lines(path) if text.strip())
+    return ((line, text.split("\t")) for line, text in read_lines(path) if text.strip())
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     # The limit is the process's and can only be widened safely; the default, 128 KiB, is less than a long article.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE))
-    reader = csv.reader((text + "\n" for _, text in _lines(path)), strict=True)
+    reader = csv.reader((text + "\n" for _, text in read_lines(path)), strict=True)
     try:
         for row in reader:
             if row:
@@ -372,17 +394,23 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise UserError(f"{path}, line {reader.line_num}: not a row of csv ({error}); {hint}") from None
 
 
-def _json_object(path: Path, line: int, text: str) -> dict[str, object]:
+def json_object(path: Path, line: int, text: str) -> dict[str, object]:
+    """The object that a line of .jsonl holds.
+
+    Raises:
+        UserError: when it holds something else.
+    """
     try:
         record = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}, line {line}: not JSON ({error})") from None
     if not isinstance(record, dict):
-        raise UserError(f"{path}, line {line}: a JSON object is expected, not {_json_type(record)}")
+        raise UserError(f"{path}, line {line}: a JSON object is expected, not {json_type(record)}")
     return record
 
 
-def _json_type(value: object) -> str:
+def json_type(value: object) -> str:
+    """What a value that JSON gave is called there."""
     names = {
         str: "a string",
         bool: "a boolean",
@@ -394,7 +422,12 @@ def _json_type(value: object) -> str:
     return names.get(type(value), "null")
 
 
-def _check_columns(where: str, wanted: Sequence[str], present: Sequence[str]) -> None:
+def check_columns(where: str, wanted: Sequence[str], present: Sequence[str]) -> None:
+    """Check that the columns that are wanted are there.
+
+    Raises:
+        UserError: naming the first that is not.
+    """
     for column in wanted:
         if column not in present:
             listed = ", ".join(repr(name[:40]) for name in present[:20]) or "none at all"
@@ -407,12 +440,19 @@ def _cell(path: Path, line: int, cells: dict[str, object], column: str, *, integ
         value = str(value)
     if not isinstance(value, str):
         allowed = "a string or an integer" if integers else "a string"
-        raise UserError(f"{path}, line {line}: {column} must be {allowed}, not {_json_type(value)}")
+        raise UserError(f"{path}, line {line}: {column} must be {allowed}, not {json_type(value)}")
+    check_text(f"{path}, line {line}: {column}", value)
+    return value.strip()
+
+
+def check_text(where: str, value: str) -> None:
+    """Check that a string of JSON can be written in UTF-8.
+
+    Raises:
+        UserError: when it cannot.
+    """
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:  # "\ud83d" alone is legal in JSON, and no tokenizer takes it
-            raise UserError(
-                f"{path}, line {line}: {column} holds half of a surrogate pair, which is not text"
-            ) from None
-    return value.strip()
+            raise UserError(f"{where} holds half of a surrogate pair, which is not text") from None

@@ -8,6 +8,7 @@ import numpy as np
 from transformers import PreTrainedModel
 
 from .corpus import Splits
+from .families import PRETRAINING
 from .messages import language as spoken
 from .model_card import ModelCardFacts, write_model_card
 from .plots import training_curve, word_map
@@ -62,59 +63,102 @@ def document_vectors(
     write_model_card(folder, facts)
 
 
-def document_classifier(
+# What a language model is used for, by the class that was trained: the Auto class and the pipeline.
+_USES = {
+    "AutoModelForCausalLM": ("AutoModelForCausalLM", "text-generation"),
+    "AutoModelForMaskedLM": ("AutoModelForMaskedLM", "fill-mask"),
+    "AutoModelForPreTraining": ("AutoModel", "feature-extraction"),
+}
+
+
+def document_language_model(
     folder: Path,
-    classifier: PreTrainedModel,
+    model: PreTrainedModel,
+    *,
+    name: str,
+    corpus: str,
+    documents: int,
+    result: TrainingResult,
+    settings: TrainingSettings,
+    language: str | None,
+) -> None:
+    """Tell of a language model that has just been saved in `folder`.
+
+    Args: those of `document_vectors`.
+    """
+    auto_class, pipeline_tag = _USES[PRETRAINING[model.config.model_type.removeprefix("wordemb_")].auto_class]
+    own = {key: value for key, value in model.config.to_diff_dict().items() if key not in _ELSEWHERE}
+    measured = {key.removeprefix("eval_"): value for key, value in result.best.items() if key.startswith("eval_")}
+    if measured:
+        write_json({"dev": measured}, folder / "metrics.json")
+    write_model_card(
+        folder,
+        ModelCardFacts(
+            **_common(folder, model, name, result),
+            auto_class=auto_class,
+            pipeline_tag=pipeline_tag,
+            language=language,
+            dataset_name=corpus,
+            dataset_sizes={"train": documents},
+            metrics={"dev": measured} if measured else {},
+            settings=own | _training(settings),
+        ),
+    )
+
+
+def document_labeller(
+    folder: Path,
+    model: PreTrainedModel,
     *,
     name: str,
     dataset: str,
     parts: Splits,
-    measured: dict[str, dict[str, float]],
-    examples: dict[str, np.ndarray],
+    measured: dict[str, dict[str, Any]],
     result: TrainingResult,
     settings: TrainingSettings,
     language: str | None,
     vectors: Path | None,
+    **facts_of_task: Any,
 ) -> None:
-    """Tell of a classifier that has just been saved in `folder`.
+    """Tell of a classifier or a tagger that has just been saved in `folder`.
 
     Args:
         folder: where the model is and the files go.
-        classifier: the model.
+        model: the model.
         name: what the card calls it.
         dataset: what it was trained on.
         parts: the data set.
-        measured: figures by part; those of the baseline begin with `baseline_`.
-        examples: texts and the probabilities of their labels, `(labels,)`.
+        measured: figures by part; those of the baseline begin with `baseline_`, those of each type are in `types`.
         result: of the training.
         settings: of the training.
         language: of the texts.
         vectors: folder of the word vectors that it started from.
+        facts_of_task: facts of the card that depend on the task.
     """
     write_json(measured, folder / "metrics.json")
-    id2label: Any = classifier.config.id2label  # {id: label}
+    id2label: Any = model.config.id2label  # {id: label}
     final = measured.get("test") or measured.get("dev") or {}
+    numbers = {
+        part: {key: value for key, value in figures.items() if isinstance(value, float)}
+        for part, figures in measured.items()
+    }
     baseline = {key.removeprefix(_BASELINE): value for key, value in final.items() if key.startswith(_BASELINE)}
-    own = {key: value for key, value in classifier.config.to_diff_dict().items() if key not in _ELSEWHERE}
+    own = {key: value for key, value in model.config.to_diff_dict().items() if key not in _ELSEWHERE}
     sizes = {"train": parts.train, "dev": parts.dev, "test": parts.test}
     facts = ModelCardFacts(
-        **_common(folder, classifier, name, result),
-        auto_class="AutoModelForSequenceClassification",
-        pipeline_tag="text-classification",
+        **_common(folder, model, name, result),
         language=language,
         labels=list(id2label.values()),
         dataset_name=dataset,
         dataset_sizes={name: len(part) for name, part in sizes.items() if part is not None},
         metrics={
             part: {key: value for key, value in figures.items() if not key.startswith(_BASELINE)}
-            for part, figures in measured.items()
+            for part, figures in numbers.items()
         },
+        types=final.get("types", {}),
         baseline=baseline or None,
         settings=own | _training(settings) | ({"vectors": vectors.name} if vectors else {}),
-        examples=[
-            (text, {id2label[index]: float(row[index]) for index in row.argsort()[::-1][:3]})
-            for text, row in examples.items()
-        ],
+        **facts_of_task,
     )
     if vectors and (vectors / "word_map.png").is_file():
         shutil.copyfile(vectors / "word_map.png", folder / "word_map.png")

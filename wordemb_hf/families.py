@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import UserError
 from .modeling import FAMILIES
@@ -30,6 +30,79 @@ class Preset:
 
 
 FINETUNING: dict[str, Preset] = {
+    "bilstm": Preset(learning_rate=2e-3, epochs=15, settings={"embedding_dropout": 0.3, "dropout_type": "variational"}),
+    "rnn": Preset(
+        learning_rate=2e-3,
+        epochs=15,
+        settings={"num_hidden_layers": 1, "embedding_dropout": 0.3, "classifier_dropout": 0.5},
+    ),
+    "elmo": Preset(learning_rate=1e-3, epochs=20),
+    "textcnn": Preset(learning_rate=2e-3, epochs=20, with_vectors={"embedding_mode": "non-static"}),
+    "word2vec": Preset(learning_rate=1e-2, epochs=20),
+}
+
+
+@dataclass(frozen=True)
+class PretrainingPreset:
+    """How a family is pre-trained on raw text, with settings that do well without tuning.
+
+    Args:
+        objective: `windows` of word2vec; `causal_lm` on streams of text; `cloze` and `bidirectional_lm` on whole texts.
+        auto_class: which of the family's classes is trained.
+        learning_rate: at its highest.
+        epochs: passes over the text.
+        batch_size: windows, streams or texts in a batch.
+        length: tokens of a piece that gradients go through.
+        special_tokens: what the vocabulary needs beside words.
+        settings: config fields.
+    """
+
+    objective: Literal["windows", "causal_lm", "cloze", "bidirectional_lm"]
+    auto_class: str
+    learning_rate: float
+    epochs: int
+    batch_size: int
+    length: int = 128
+    special_tokens: tuple[str, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+PRETRAINING: dict[str, PretrainingPreset] = {
+    "bilstm": PretrainingPreset(
+        "cloze", "AutoModelForMaskedLM", learning_rate=2e-3, epochs=5, batch_size=32, special_tokens=("<mask>",)
+    ),
+    "elmo": PretrainingPreset(
+        "bidirectional_lm",
+        "AutoModelForPreTraining",
+        learning_rate=2e-3,
+        epochs=5,
+        batch_size=32,
+        special_tokens=("<s>", "</s>"),
+    ),
+    "rnn": PretrainingPreset(
+        "causal_lm",
+        "AutoModelForCausalLM",
+        learning_rate=2e-3,
+        epochs=10,
+        batch_size=32,
+        length=64,
+        special_tokens=("</s>",),
+    ),
+    "word2vec": PretrainingPreset("windows", "AutoModelForPreTraining", learning_rate=0.025, epochs=5, batch_size=512),
+}
+
+TAGGING: dict[str, Preset] = {
+    "bilstm": Preset(
+        learning_rate=3e-3,
+        epochs=20,
+        settings={
+            "tag_decoder": "crf",
+            "character_encoder": "cnn",
+            "embedding_dropout": 0.5,
+            "dropout_type": "variational",
+        },
+    ),
+    "rnn": Preset(learning_rate=2e-3, epochs=20, settings={"num_hidden_layers": 1, "classifier_dropout": 0.5}),
     "textcnn": Preset(learning_rate=2e-3, epochs=20, with_vectors={"embedding_mode": "non-static"}),
     "word2vec": Preset(learning_rate=1e-2, epochs=20),
 }
@@ -97,6 +170,12 @@ def _parse_strings(settings: list[str]) -> dict[str, Any]:
         except yaml.YAMLError as error:
             raise UserError(f"--set {setting!r}: {value!r} is no value") from error
     return fields
+
+
+def characters_read(config: "PreTrainedConfig") -> int | None:
+    """In how many numbers the tokenizer must spell a word for this model; None where it reads no characters."""
+    reads = getattr(config, "character_encoder", "none") != "none" or getattr(config, "token_input", "") == "characters"
+    return getattr(config, "max_characters", None) if reads else None
 
 
 def embedding_width_field(config: "type[PreTrainedConfig] | PreTrainedConfig") -> str:

@@ -1,4 +1,4 @@
-"""The verb `finetune`: from labelled texts to a classifier that anyone can load."""
+"""The verb `finetune`: from labelled texts to a classifier or a tagger that anyone can load."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -19,7 +19,7 @@ from .options import (
     Overwrite,
     Seed,
     TextColumn,
-    TokenizerKind,
+    TokenizerKindOfTask,
     model_option,
     training_option,
 )
@@ -27,16 +27,21 @@ from .options import (
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from .corpus import Splits
-
 
 def finetune(
     data: Annotated[
-        Path, typer.Option(help="Labelled texts: tsv, csv, jsonl, or a folder with train, dev, test.", metavar="PATH")
+        Path,
+        typer.Option(help="Labelled texts: tsv, csv, jsonl, conll, or a folder with train, dev, test.", metavar="PATH"),
     ],
     output: OutputFolder,
     overwrite: Overwrite = False,
-    baseline: Annotated[bool, typer.Option("--baseline", help="Also measure TF-IDF with logistic regression.")] = False,
+    task: Annotated[
+        Literal["classification", "tagging"] | None,
+        typer.Option(help="A label for a text, or for each word of it.", show_default="by the data"),
+    ] = None,
+    baseline: Annotated[
+        bool, typer.Option("--baseline", help="Also measure TF-IDF with logistic regression, or most frequent tags.")
+    ] = False,
     dev: Annotated[
         Path | None,
         typer.Option(
@@ -49,7 +54,7 @@ def finetune(
     ] = None,
     text_column: TextColumn = "text",
     label_column: LabelColumn = "label",
-    tokenizer_kind: TokenizerKind = "word",
+    tokenizer_kind: TokenizerKindOfTask = None,
     lowercase: Lowercase = True,
     min_count: MinCount = 1,
     max_length: Annotated[
@@ -77,23 +82,26 @@ def finetune(
     mixed_precision: MixedPrecision = None,
     seed: Seed = 0,
 ) -> dict[str, Any]:
-    """Train a text classifier on labelled texts.
+    """Train a text classifier or a tagger on labelled texts.
 
-    The weights of the best epoch on the development part are kept. The folder that is written is a complete Hub repo:
-    it loads with `AutoModelForSequenceClassification` and `pipeline("text-classification")`, with this package or
-    without it.
+    Tagged words, as in CoNLL files, make a tagger; everything else makes a classifier. The weights of the best epoch on
+    the development part are kept. The folder that is written is a complete Hub repo: it loads with
+    `AutoModelForSequenceClassification` or `AutoModelForTokenClassification` and the pipeline of its task, with this
+    package or without it.
 
     Returns:
-        What was measured: `dev` and, with a test part, `test`, each with `accuracy`, `macro_f1` and `loss`; with
-        `baseline` the same part's `baseline_accuracy` and `baseline_macro_f1`.
+        What was measured: `dev` and, with a test part, `test`. For a classifier `accuracy`, `macro_f1` and `loss`; for
+        a tagger `accuracy`, `loss`, `f1`, `precision` and `recall` of spans or else `macro_f1`, and `types`, the same
+        for each type of span or each tag. With `baseline` its figures on the last part, `baseline_accuracy` and so on.
 
     Raises:
         UserError: for data that cannot be read, a single class, an unknown label, an impossible setting, or an output
             folder with something in it.
     """
     from .errors import UserError
-    from .families import FINETUNING, check_family, make_config, parse_settings
+    from .families import check_family, make_config, parse_settings
     from .folders import check_output, new_folder
+    from .jobs import job_for_data
 
     data, output = Path(data), Path(output)
     vectors = None if vectors is None else Path(vectors)
@@ -103,20 +111,23 @@ def finetune(
         raise UserError(f"batch_size is {batch_size} and max_length {max_length}, but both must be at least 1")
     if model and (vectors or settings):
         raise UserError("--model brings its own word vectors and settings: leave --vectors and --set out")
-    preset = FINETUNING[family]
+    job = job_for_data(data, task)
+    if family not in job.presets:
+        raise UserError(f"family is {family!r}, but for a {job.noun} it must be one of {', '.join(job.presets)}")
+    preset = job.presets[family]
     fields = {**preset.settings, **(preset.with_vectors if vectors else {}), **parse_settings(settings)}
-    make_config(family, **fields)  # an impossible setting is refused before any text is read
-
-    from .corpus import label_names, read_splits
+    config = make_config(family, **fields)  # an impossible setting is refused before any text is read
 
     # Before the imports that take seconds: most mistakes are in the data.
-    parts = read_splits(data, dev=dev, test=test, text_column=text_column, label_column=label_column, seed=seed)
-    labels = label_names(parts.train)
+    parts = job.read(data, dev, test, text_column, label_column, seed)
+    labels = job.labels(parts.train)
+    if not model:
+        job.check(config, parts.train)
 
-    from .classifiers import classifier_from_vectors, new_classifier
-    from .documents import document_classifier
-    from .loading import load_for_labels
-    from .tasks.classification import TextClassification, probabilities
+    from .documents import document_labeller
+    from .loading import label_ids, load_for_labels
+    from .new_models import fit_to_texts, model_from_vectors, new_model
+    from .reports import told
     from .training import TrainingSettings, make_accelerator, train
 
     training = TrainingSettings(
@@ -133,106 +144,83 @@ def finetune(
         logging_steps=10,
     )
     accelerator = make_accelerator(training)
-    accelerator.print(
-        translate(
-            "{train} texts to train on, {dev} for development, {test} for the test; {labels} labels: {names}",
-            train=len(parts.train),
-            dev=len(parts.dev or ()),
-            test=len(parts.test or ()),
-            labels=len(labels),
-            names=", ".join(labels[:12]) + (" …" if len(labels) > 12 else ""),
-        )
-    )
+    for sentence in job.tell_splits(parts, labels):
+        accelerator.print(sentence)
 
     if model:
-        classifier, tokenizer = load_for_labels(model, labels)
+        labeller, tokenizer = load_for_labels(model, job.auto_class, labels)
+        job.check(labeller.config, parts.train)
     elif vectors:
-        classifier, tokenizer = classifier_from_vectors(
-            family, fields, labels, parts.train.texts, vectors, min_count=min_count, max_length=max_length
+        labeller, tokenizer = model_from_vectors(
+            job.auto_class, family, fields, labels, parts.train.texts, vectors, min_count, max_length
         )
     else:
-        classifier, tokenizer = new_classifier(
+        labeller, tokenizer = new_model(
+            job.auto_class,
             family,
             fields,
             labels,
             parts.train.texts,
-            kind=tokenizer_kind,
+            kind=tokenizer_kind or job.tokenizer_kind(parts.train),
             min_count=min_count,
             lowercase=lowercase,
             max_length=max_length,
         )
-    label2id = {label: index for index, label in enumerate(labels)}
+    label2id = label_ids(labeller)
     tasks = {
-        name: TextClassification(tokenizer, part, label2id, batch_size, max_length, seed)
+        name: job.source(tokenizer, part, label2id, batch_size=batch_size, max_length=max_length, seed=seed)
         for name, part in (("train", parts.train), ("dev", parts.dev), ("test", parts.test))
         if part is not None
     }
+    if not model:
+        fit_to_texts(labeller, tokenizer, tasks["train"].encoded)
 
     def evaluate_dev(current: "PreTrainedModel") -> dict[str, float]:
         return tasks["dev"].evaluate(current, accelerator)
 
     result = train(
-        classifier,
+        labeller,
         tasks["train"],
         training,
         accelerator,
         evaluate=evaluate_dev if "dev" in tasks else None,
-        metric="eval_accuracy",
+        metric=job.best(labels),
     )
-    measured: dict[str, dict[str, float]] = {}
-    for name in ("dev", "test"):
-        if name in tasks:
-            figures = tasks[name].evaluate(classifier, accelerator)
-            measured[name] = {key.removeprefix("eval_"): value for key, value in figures.items()}
+    measured: dict[str, dict[str, Any]] = {
+        name: tasks[name].measure(labeller, accelerator) for name in ("dev", "test") if name in tasks
+    }
     # What every process must take part in comes before what the first one does alone.
-    samples = list(dict.fromkeys((parts.test or parts.dev or parts.train).texts))[:3]
-    scores = probabilities(classifier, tokenizer, samples, accelerator)
+    card = job.card(labeller, tokenizer, parts.test or parts.dev or parts.train, accelerator)
     language = language or _guess_language(parts.train.texts)
     if accelerator.is_main_process:
-        final = "test" if "test" in tasks else "dev"
+        final = "test" if parts.test else "dev"
         if baseline and final in measured:
-            measured[final] |= _baseline(parts, final, language)
+            floor = job.baseline(parts.train, parts.test or parts.dev, language)
+            measured[final] |= {f"baseline_{key}": value for key, value in floor.items() if isinstance(value, float)}
         with new_folder(output) as folder:
-            classifier.cpu().save_pretrained(folder)
+            labeller.cpu().save_pretrained(folder)
             tokenizer.save_pretrained(folder)
-            document_classifier(
+            document_labeller(
                 folder,
-                classifier,
+                labeller,
                 name=output.name,
                 dataset=data.stem if data.is_file() else data.name,
                 parts=parts,
                 measured=measured,
-                examples=dict(zip(samples, scores, strict=True)),
                 result=result,
                 settings=training,
                 language=language,
                 vectors=vectors,
+                **card,
             )
         for name, figures in measured.items():
-            line = ", ".join(f"{translate(key)} {value:.4f}" for key, value in figures.items() if key != "loss")
-            accelerator.print(f"{translate(name)}: {line}")
+            without_loss = {key: value for key, value in figures.items() if key != "loss"}
+            accelerator.print(f"{translate(name)}: {told(without_loss)}")
         seconds = f"{result.seconds:.0f}"
         text = translate("Trained in {seconds} s; the model is in {folder}.", seconds=seconds, folder=output)
         accelerator.print(text)
     accelerator.wait_for_everyone()
     return measured
-
-
-def _baseline(parts: "Splits", name: str, language: str) -> dict[str, float]:
-    """TF-IDF with logistic regression on the same parts."""
-    from .corpus import label_names
-    from .evaluation import ClassificationMetrics, tfidf_baseline
-
-    part = parts.test if name == "test" else parts.dev
-    assert part is not None
-    ids = {label: index for index, label in enumerate(label_names(parts.train))}
-    guessed = tfidf_baseline(
-        parts.train.texts, parts.train.labels, part.texts, language="zh" if language == "zh" else "en"
-    )
-    figures = ClassificationMetrics().compute(
-        predictions=[ids[label] for label in guessed], references=[ids[label] for label in part.labels]
-    )
-    return {f"baseline_{key}": float(value) for key, value in figures.items()}
 
 
 def _guess_language(texts: list[str]) -> str:

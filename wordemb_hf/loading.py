@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import UserError
 
@@ -34,35 +34,67 @@ def loading(model: str) -> Iterator[None]:
         raise UserError(f"{model}{where} cannot be loaded: {first_line}") from error
 
 
-def load_classifier(model: str) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
-    """A classifier and its tokenizer from a folder or the Hub.
-
-    Raises:
-        UserError: when there is none.
-    """
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-    with loading(model):
-        classifier, report = AutoModelForSequenceClassification.from_pretrained(model, output_loading_info=True)
-        tokenizer = AutoTokenizer.from_pretrained(model)
-    if report["missing_keys"]:
-        raise UserError(f"{model} is no trained classifier: it has no {sorted(report['missing_keys'])[0]}")
-    return classifier, tokenizer
-
-
-def load_for_labels(model: str, labels: Sequence[str]) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
-    """Any model with a head for these labels, a new one where its own is for others, and its tokenizer.
+def architecture_of(model: str) -> str:
+    """The class that a folder or a repository was saved from, empty where its config does not say.
 
     Raises:
         UserError: when there is no such model.
     """
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    from transformers import AutoConfig
 
     with loading(model):
-        classifier = AutoModelForSequenceClassification.from_pretrained(
-            model,
-            id2label=dict(enumerate(labels)),
-            label2id={label: index for index, label in enumerate(labels)},
-            ignore_mismatched_sizes=True,  # a head for other labels begins anew
-        )
-        return classifier, AutoTokenizer.from_pretrained(model)
+        names = AutoConfig.from_pretrained(model).architectures or [""]
+    return names[0]
+
+
+def load_trained(model: str, auto_class: str, noun: str) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
+    """A model with a trained head, and its tokenizer, from a folder or the Hub.
+
+    Args:
+        model: the folder or the name.
+        auto_class: transformers' name for the task.
+        noun: what such a model is called.
+
+    Raises:
+        UserError: when there is none.
+    """
+    import transformers
+
+    with loading(model):
+        trained, report = getattr(transformers, auto_class).from_pretrained(model, output_loading_info=True)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(model)
+    if report["missing_keys"]:
+        raise UserError(f"{model} is no trained {noun}: it has no {sorted(report['missing_keys'])[0]}")
+    return trained, tokenizer
+
+
+def label_ids(model: "PreTrainedModel") -> dict[str, int]:
+    """The ids of a model's labels; a config from elsewhere may have only the names of the ids."""
+    id2label: Any = model.config.id2label  # {id: label}
+    return {label: number for number, label in id2label.items()}
+
+
+def load_for_labels(
+    model: str, auto_class: str, labels: Sequence[str]
+) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
+    """Any model with a head for these labels, and its tokenizer.
+
+    Its own head is kept if it is for the same labels, whose ids then stay as they are; else the head begins anew, also
+    where it has as many other labels.
+
+    Raises:
+        UserError: when there is no such model.
+    """
+    import transformers
+
+    auto: Any = getattr(transformers, auto_class)
+    with loading(model):
+        trained, report = auto.from_pretrained(model, output_loading_info=True)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(model)
+    if set(label_ids(trained)) == set(labels) and not report["missing_keys"]:
+        return trained, tokenizer
+    trained.config.id2label = dict(enumerate(labels))
+    trained.config.label2id = {label: index for index, label in enumerate(labels)}
+    anew = auto.from_config(trained.config)
+    anew.base_model.load_state_dict(trained.base_model.state_dict())
+    return anew, tokenizer

@@ -17,6 +17,12 @@ CHINESE: dict[str, str] = {
     "{train} texts to train on, {dev} for development, {test} for the test; {labels} labels: {names}": (
         "训练集 {train} 条文本，验证集 {dev} 条，测试集 {test} 条；{labels} 个标签：{names}"
     ),
+    "{train} sentences to train on, {dev} for development, {test} for the test; {labels} tags: {names}": (
+        "训练集 {train} 个句子，验证集 {dev} 个，测试集 {test} 个；{labels} 个标注：{names}"
+    ),
+    "Words whose tag the training part lacks count as wrong: {count} in {file} ({tags})": (
+        "标注未在训练集中出现的词计为错误：{file} 中有 {count} 个（{tags}）"
+    ),
     "epoch {epoch} of {epochs}": "第 {epoch}/{epochs} 轮",
     "step": "步",
     "Trained in {seconds} s, {speed} words/s; the model is in {folder}.": (
@@ -24,13 +30,21 @@ CHINESE: dict[str, str] = {
     ),
     "Trained in {seconds} s; the model is in {folder}.": "训练用时 {seconds} 秒；模型已存入 {folder}。",
     "{texts} texts": "{texts} 条文本",
+    "{sentences} sentences": "{sentences} 个句子",
+    "F1 of each type: {types}": "各类型的 F1：{types}",
     "{texts} vectors of width {width} are in {file}.": "{texts} 个 {width} 维向量已存入 {file}。",
     "{word}: {neighbors}": "{word}：{neighbors}",
     "loss": "损失",
     "accuracy": "准确率",
     "macro_f1": "宏平均 F1",
+    "f1": "F1 值",
+    "precision": "精确率",
+    "recall": "召回率",
     "baseline_accuracy": "基线准确率",
     "baseline_macro_f1": "基线宏平均 F1",
+    "baseline_f1": "基线 F1 值",
+    "baseline_precision": "基线精确率",
+    "baseline_recall": "基线召回率",
     "dev": "验证集",
     "test": "测试集",
     "error": "错误",

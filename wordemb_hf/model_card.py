@@ -94,12 +94,18 @@ class ModelCardFacts:
     """Split → number of texts."""
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     """Split → metric → value: `{"test": {"accuracy": 0.91, "macro_f1": 0.90}}`."""
+    types: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Type of span, or tag → metric → value, on the split `test`, else on the last of `metrics`."""
     baseline: dict[str, float] | None = None
     """Metric → value of the baseline, on the split `test`, else on the last of `metrics`."""
     baseline_name: str = "TF-IDF + logistic regression"
     settings: dict[str, Any] = field(default_factory=dict)
     examples: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    """Texts and what the model really gave: label → score, for a backbone neighbour → similarity."""
+    """Texts and what the model really gave: label → score, for a backbone neighbour → similarity; or `text` → text."""
+    found: list[tuple[str, str]] | None = None
+    """For a tagger: the type and the text of each span that its pipeline finds in the first example."""
+    joins_tags: bool = False
+    """For a tagger: its tags are those of IOB, which the pipeline joins to spans."""
     pictures: list[tuple[str, str]] = field(default_factory=list)
     """File name beside the card, caption."""
     limits: list[str] = field(default_factory=list)
@@ -127,8 +133,10 @@ def write_model_card(folder: str | os.PathLike[str], facts: ModelCardFacts) -> N
         example_output=_example_output(facts),
         results=_results(facts),
         score_split=_score_split(facts),
+        types=_types(facts),
         transformers_range=TRANSFORMERS_RANGE,
         literal=_literal,
+        comment=_comment,
         plain=_plain,
         number=_number,
         size=_size,
@@ -244,6 +252,16 @@ def _results(facts: ModelCardFacts) -> list[tuple[str, list[str], str]]:
     ]
 
 
+def _types(facts: ModelCardFacts) -> tuple[list[str], list[list[str]]]:
+    """The table of types: the names of the metrics, and for each type a row of its name and their values."""
+    names = list(dict.fromkeys(metric for values in facts.types.values() for metric in values))
+    shown = [METRICS.get(metric, ("", metric.capitalize()))[1] for metric in names]
+    rows = [
+        [_plain(type_), *(_number(values.get(metric)) for metric in names)] for type_, values in facts.types.items()
+    ]
+    return [_plain(name) for name in shown], rows
+
+
 def _number(value: Any) -> str:
     """Four digits that count; integers with thousands apart; a dash for nothing."""
     if value is None:
@@ -273,6 +291,11 @@ def _plain(value: Any) -> str:
 def _literal(text: str) -> str:
     """A string of Python in double quotes, which cannot end the code block that it stands in."""
     return json.dumps(text, ensure_ascii=False).replace("`", "\\u0060")
+
+
+def _comment(text: str) -> str:
+    """Text on one line of a comment, which cannot end the code block that it stands in."""
+    return " ".join(str(text).split()).replace("```", "` ` `")
 
 
 def _address(name: str) -> str:

@@ -22,9 +22,14 @@ TextsFile = Annotated[
 ]
 OutputFolder = Annotated[Path, typer.Option(help="Folder for the model; it must be new or empty.", metavar="FOLDER")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output folder.")]
-TokenizerKind = Annotated[
-    Literal["word", "char"],
-    typer.Option(help="word for English and its like, char for Chinese.", rich_help_panel=DATA),
+_KINDS = (
+    "word for English and its like, char for Chinese, char-space with its spaces, to write; whitespace for words "
+    "already apart."
+)
+Kind = Literal["word", "char", "char-space", "whitespace"]
+TokenizerKind = Annotated[Kind, typer.Option(help=_KINDS, rich_help_panel=DATA)]
+TokenizerKindOfTask = Annotated[
+    Kind | None, typer.Option(help=_KINDS, show_default="by task and data", rich_help_panel=DATA)
 ]
 # One name each: a second one for "off" would take half the width of the table.
 Lowercase = Annotated[
@@ -33,7 +38,6 @@ Lowercase = Annotated[
 MinCount = Annotated[
     int, typer.Option(help="Leave out words that occur less often.", rich_help_panel=DATA, metavar="N")
 ]
-Epochs = Annotated[int, typer.Option(help="Passes over the text.", rich_help_panel=TRAINING, metavar="N")]
 MixedPrecision = Annotated[
     Literal["no", "bf16", "fp16"] | None,
     typer.Option(help="Arithmetic of the forward pass.", show_default="the launcher's", rich_help_panel=TRAINING),
@@ -41,9 +45,9 @@ MixedPrecision = Annotated[
 Seed = Annotated[int, typer.Option(help="Of everything that is random.", rich_help_panel=TRAINING, metavar="N")]
 
 
-def model_option(help: str, metavar: str) -> typer.models.OptionInfo:
-    """An option on what is trained."""
-    return typer.Option(help=help, metavar=metavar, rich_help_panel=MODEL)
+def model_option(help: str, metavar: str, default: str | None = None) -> typer.models.OptionInfo:
+    """An option on what is trained; `default` describes a default that depends on others."""
+    return typer.Option(help=help, metavar=metavar, rich_help_panel=MODEL, show_default=default or True)
 
 
 def training_option(help: str, metavar: str, default: str | None = None) -> typer.models.OptionInfo:

@@ -1,4 +1,4 @@
-"""The verbs `predict` and `evaluate`: a classifier at work, and how well it does."""
+"""The verbs `predict` and `evaluate`: a model at work, and how well it does."""
 
 import json
 from pathlib import Path
@@ -13,19 +13,23 @@ from .options import LabelColumn, TextColumn, TextsFile
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="Folder or Hub name of a classifier.")],
+    model: Annotated[str, typer.Argument(help="Folder or Hub name of a classifier, a tagger or a language model.")],
     texts: Annotated[list[str] | None, typer.Argument(help="One or more texts.")] = None,
     file: TextsFile = None,
     text_column: TextColumn = "text",
-    top: Annotated[int, typer.Option(help="Labels to show for each text.")] = 1,
+    top: Annotated[int, typer.Option(help="Labels, words or continuations to show for each text.")] = 1,
     output: Annotated[
         Path | None, typer.Option(help="File for the answers, one JSON object a line.", metavar="FILE")
     ] = None,
 ) -> list[dict[str, Any]]:
-    """Label texts.
+    """Label texts, find what is tagged in them, fill in a missing word, or go on writing.
 
     Returns:
-        For each text `{"text": ..., "labels": [{"label": ..., "score": ...}, ...]}`, the likeliest label first.
+        For each text, from a classifier `{"text": ..., "labels": [{"label": ..., "score": ...}, ...]}`, the likeliest
+        label first; from a tagger `{"text": ..., "spans": [{"type": ..., "start": ..., "end": ..., "text": ...,
+        "score": ...}, ...]}`, the places in characters. Where tags mark no spans, every word is one. From a cloze model
+        `{"text": ..., "words": [{"word": ..., "score": ...}, ...]}` for its mask, and from a model that writes
+        `{"text": ..., "continuations": [...]}`.
 
     Raises:
         UserError: without texts, or for a model or file that cannot be read.
@@ -38,70 +42,65 @@ def predict(
     if top < 1:
         raise UserError(f"top is {top}, but must be at least 1")
 
-    from .loading import load_classifier
+    from .jobs import job_for_model
+    from .loading import architecture_of, load_trained
     from .reports import write_lines
-    from .tasks.classification import probabilities
     from .training import make_accelerator
 
-    classifier, tokenizer = load_classifier(model)
+    job = job_for_model(architecture_of(model))
+    labeller, tokenizer = load_trained(model, job.auto_class, job.noun)
     accelerator = make_accelerator()
-    scores = probabilities(classifier, tokenizer, texts, accelerator)
-    names: Any = classifier.config.id2label  # {id: label}
-    answers: list[dict[str, Any]] = [
-        {
-            "text": text,
-            "labels": [{"label": names[index], "score": float(row[index])} for index in row.argsort()[::-1][:top]],
-        }
-        for text, row in zip(texts, scores, strict=True)
-    ]
+    answers = job.answers(labeller, tokenizer, texts, accelerator, top)
     if not accelerator.is_main_process:
         return answers
     if output is not None:
         write_lines((json.dumps(answer, ensure_ascii=False) for answer in answers), output)
         return answers
     for answer in answers:
-        labels = "  ".join(f"{label['label']} {label['score']:.3f}" for label in answer["labels"])
-        print(f"{labels}\t{answer['text']}")
+        print(job.show(answer))
     return answers
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="Folder or Hub name of a classifier.")],
-    data: Annotated[Path, typer.Option(help="Labelled texts: tsv, csv, jsonl, or a folder with a test part.")],
+    model: Annotated[str, typer.Argument(help="Folder or Hub name of a classifier, a tagger or a language model.")],
+    data: Annotated[
+        Path,
+        typer.Option(help="Labelled texts: tsv, csv, jsonl, conll, plain ones, or a folder with a test part."),
+    ],
     text_column: TextColumn = "text",
     label_column: LabelColumn = "label",
     output: Annotated[Path | None, typer.Option(help="File for the figures, as JSON.", metavar="FILE")] = None,
-) -> dict[str, float]:
-    """Measure how well a classifier labels texts whose labels are known.
+) -> dict[str, Any]:
+    """Measure how well a model labels texts or words whose labels are known, or predicts the words of plain text.
 
     Returns:
-        `loss`, `accuracy` and `macro_f1`.
+        `loss`, `accuracy`, and `macro_f1`; of a tagger of spans `f1`, `precision` and `recall` in its place, and of any
+        tagger `types`, the same for each type or tag; of a language model `loss` and `perplexity` of a token.
 
     Raises:
         UserError: for data or a model that cannot be read, or a label that the model does not know.
     """
-    from .corpus import read_examples, require_known_labels, test_part
-
     output = None if output is None else Path(output)
     check_output_file(output)
-    examples = read_examples(test_part(Path(data)), text_column=text_column, label_column=label_column)
 
-    from .loading import load_classifier
-    from .reports import write_json
-    from .tasks.classification import TextClassification
+    from .jobs import job_for_model
+    from .loading import architecture_of, label_ids, load_trained
+    from .reports import told, write_json
     from .training import make_accelerator
 
-    classifier, tokenizer = load_classifier(model)
-    label2id: Any = classifier.config.label2id  # {label: id}
-    require_known_labels(examples, list(label2id))
+    job = job_for_model(architecture_of(model))
+    part = job.read_test(Path(data), text_column, label_column)
+    labeller, tokenizer = load_trained(model, job.auto_class, job.noun)
+    label2id = label_ids(labeller)
+    size, *others = job.tell_part(part, list(label2id))
     accelerator = make_accelerator()
-    task = TextClassification(tokenizer, examples, label2id)
-    figures = {name.removeprefix("eval_"): value for name, value in task.evaluate(classifier, accelerator).items()}
-    accelerator.print(
-        translate("{texts} texts", texts=len(examples))
-        + ": "
-        + ", ".join(f"{translate(name)} {value:.4f}" for name, value in figures.items())
-    )
+    figures = job.source(tokenizer, part, label2id).measure(labeller, accelerator)
+    accelerator.print(f"{size}: {told(figures)}")
+    types = "  ".join(f"{name} {row['f1']:.4f}" for name, row in figures.get("types", {}).items())
+    if types:
+        accelerator.print(translate("F1 of each type: {types}", types=types))
+    for sentence in others:
+        accelerator.print(sentence)
     if output is not None and accelerator.is_main_process:
         write_json(figures, output)
     return figures

@@ -1,5 +1,6 @@
 """The verb `pretrain`: from raw text to a model that has read it."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,7 +11,6 @@ from .messages import translate
 from .options import (
     DATA,
     MODEL,
-    Epochs,
     Language,
     Lowercase,
     MinCount,
@@ -31,6 +31,12 @@ def pretrain(
     ],
     output: OutputFolder,
     overwrite: Overwrite = False,
+    dev: Annotated[
+        Path | None,
+        typer.Option(
+            help="Language models: text that tells which epoch is best.", rich_help_panel=DATA, metavar="FILE"
+        ),
+    ] = None,
     text_column: TextColumn = "text",
     tokenizer_kind: TokenizerKind = "word",
     lowercase: Lowercase = True,
@@ -39,27 +45,38 @@ def pretrain(
         int, typer.Option(help="Keep at most so many words.", rich_help_panel=DATA, metavar="N")
     ] = 200_000,
     language: Language = None,
-    family: Annotated[str, model_option("What to train: word2vec.", "NAME")] = "word2vec",
+    family: Annotated[str, model_option("What to train: word2vec, rnn, bilstm or elmo.", "NAME")] = "word2vec",
+    fields: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any field of the family's config.", rich_help_panel=MODEL, metavar="NAME=VALUE"),
+    ] = None,
     algorithm: Annotated[
-        Literal["skipgram", "cbow"], typer.Option(help="How neighbours predict.", rich_help_panel=MODEL)
-    ] = "skipgram",
-    hidden_size: Annotated[int, model_option("Width of a word vector.", "N")] = 100,
-    window_size: Annotated[int, model_option("Words on each side, at most.", "N")] = 5,
-    num_negatives: Annotated[int, model_option("Noise words for each window.", "N")] = 5,
+        Literal["skipgram", "cbow"] | None,
+        typer.Option(help="word2vec: how neighbours predict.", rich_help_panel=MODEL, show_default="skipgram"),
+    ] = None,
+    hidden_size: Annotated[int | None, model_option("Width of a vector.", "N", "the family's")] = None,
+    window_size: Annotated[int | None, model_option("word2vec: words on each side, at most.", "N", "5")] = None,
+    num_negatives: Annotated[int | None, model_option("word2vec: noise words for each window.", "N", "5")] = None,
     subsample_threshold: Annotated[
-        float, model_option("Thin out words above this share of the text; 0 for never.", "SHARE")
-    ] = 1e-3,
-    epochs: Epochs = 5,
-    batch_size: Annotated[int, training_option("Windows in a batch.", "N")] = 512,
-    learning_rate: Annotated[float | None, training_option("At its highest.", "RATE", "0.025, for cbow 0.05")] = None,
+        float | None,
+        model_option("word2vec: thin out words above this share of the text; 0 for never.", "SHARE", "0.001"),
+    ] = None,
+    epochs: Annotated[int | None, training_option("Passes over the text.", "N", "preset")] = None,
+    batch_size: Annotated[int | None, training_option("Windows, or texts, in a batch.", "N", "preset")] = None,
+    length: Annotated[
+        int | None, training_option("Language models: tokens of a piece that gradients go through.", "N", "preset")
+    ] = None,
+    learning_rate: Annotated[float | None, training_option("At its highest.", "RATE", "preset")] = None,
     mixed_precision: MixedPrecision = None,
     seed: Seed = 0,
 ) -> Path:
-    """Train word vectors on raw text.
+    """Train word vectors or a language model on raw text.
 
-    The folder that is written loads with `AutoModel.from_pretrained` and `AutoTokenizer.from_pretrained`; it holds the
-    code, a model card, a map of the words and the training curve. Show neighbours with `wordemb-hf neighbors FOLDER
-    WORD`, fine-tune with `wordemb-hf finetune --vectors FOLDER`.
+    `word2vec` gives a vector for each word; `rnn` predicts the next word, `bilstm` each word from both its sides,
+    `elmo` from each side by itself. The folder that is written loads with transformers' Auto classes; it holds the
+    code, a model card, the training curve and, of word vectors, a map. Show neighbours with `wordemb-hf neighbors
+    FOLDER WORD`, go on with a text with `wordemb-hf predict FOLDER TEXT`, and fine-tune with `wordemb-hf finetune
+    --vectors FOLDER` or `--model FOLDER`.
 
     Returns:
         The folder.
@@ -68,91 +85,97 @@ def pretrain(
         UserError: for text that cannot be read, no word that is frequent enough, an impossible setting, or an output
             folder with something in it.
     """
-    from .families import make_config
+    from .families import PRETRAINING, characters_read, check_family, make_config, parse_settings
     from .folders import check_output, new_folder
 
     corpus = [Path(path) for path in ([corpus] if isinstance(corpus, str | Path) else corpus)]
     output = Path(output)
     check_output(output, overwrite)
-    if family != "word2vec":
-        raise UserError(f"family is {family!r}, but pretrain knows only word2vec so far")
-    if batch_size < 1:
-        raise UserError(f"batch_size is {batch_size}, but must be at least 1")
-    config = make_config(  # an impossible setting is refused before any text is read
-        family,
-        hidden_size=hidden_size,
-        algorithm=algorithm,
-        window_size=window_size,
-        num_negatives=num_negatives,
-        subsample_threshold=subsample_threshold,
-    )
-
-    import numpy as np
-    import torch
-    from transformers import AutoModelForPreTraining
+    check_family(family)
+    if family not in PRETRAINING:
+        raise UserError(f"family is {family!r}, but pretrain knows {', '.join(sorted(PRETRAINING))}")
+    preset = PRETRAINING[family]
+    named = {
+        "algorithm": algorithm,
+        "hidden_size": hidden_size,
+        "window_size": window_size,
+        "num_negatives": num_negatives,
+        "subsample_threshold": subsample_threshold,
+    }
+    options = {**parse_settings(fields), **{name: value for name, value in named.items() if value is not None}}
+    config = make_config(family, **{**preset.settings, **options})  # refused before any text is read, if impossible
+    batch_size = preset.batch_size if batch_size is None else batch_size
+    length = preset.length if length is None else length
+    for name, value in (("batch_size", batch_size), ("length", length)):
+        if value < 1:
+            raise UserError(f"{name} is {value}, but must be at least 1")
+    if dev is not None and preset.objective == "windows":
+        raise UserError(f"dev is {dev}, but word vectors have no development text: measure them by what they are for")
 
     from .corpus import read_texts
-    from .documents import document_vectors
-    from .objectives.windows import ContextWindows, WordWindows
-    from .training import TrainingSettings, make_accelerator, train
+    from .documents import document_language_model, document_vectors
+    from .language_models import check_config, encode_text, train_language_model
+    from .training import TrainingSettings, make_accelerator
     from .vocabulary import build_tokenizer, encode_corpus
+    from .word_vectors import different_words, train_word_vectors
 
+    vectors = preset.objective == "windows"
+    if learning_rate is None:
+        learning_rate = preset.learning_rate * (2 if vectors and config.algorithm == "cbow" else 1)
     settings = TrainingSettings(
-        epochs=epochs,
-        learning_rate=(0.05 if algorithm == "cbow" else 0.025) if learning_rate is None else learning_rate,
-        optimizer="sgd",
-        floor=1e-4,
-        summed_loss=True,
+        epochs=preset.epochs if epochs is None else epochs,
+        learning_rate=learning_rate,
         mixed_precision=mixed_precision,
         seed=seed,
+        **({"optimizer": "sgd", "floor": 1e-4, "summed_loss": True} if vectors else {"max_grad_norm": 1.0}),
     )
+    if not vectors:
+        check_config(config)
     accelerator = make_accelerator(settings)
     accelerator.print(translate("Counting words in {corpus} …", corpus=", ".join(map(str, corpus))))
+
+    def read(paths: Sequence[Path]) -> Iterator[str]:
+        # An empty line ends a line as well, which a stream of text has a token for.
+        return read_texts(paths, text_column=text_column, keep_empty=preset.objective == "causal_lm")
+
     tokenizer = build_tokenizer(
-        read_texts(corpus, text_column=text_column),
+        read(corpus),
         kind=tokenizer_kind,
         min_count=min_count,
         max_size=max_vocab_size,
         lowercase=lowercase,
+        special_tokens=preset.special_tokens,
+        max_characters=characters_read(config),
     )
-    ids = encode_corpus(tokenizer, read_texts(corpus, text_column=text_column))
-    counts = ids.counts(len(tokenizer))
+    ids = encode_corpus(tokenizer, read(corpus)) if vectors else encode_text(tokenizer, read(corpus), preset)
     accelerator.print(
         translate(
             "{tokens} words in {documents} documents; {vocabulary} different ones occur at least {min_count} times.",
             tokens=f"{len(ids.ids):,}",
             documents=f"{len(ids.offsets) - 1:,}",
-            vocabulary=f"{np.count_nonzero(counts):,}",
+            vocabulary=f"{different_words(ids, len(tokenizer)):,}",
             min_count=min_count,
         )
     )
 
     config.vocab_size = len(tokenizer)
-    model = AutoModelForPreTraining.from_config(config)
-    model.word_counts.copy_(torch.from_numpy(counts))
-    tables = (model.get_input_embeddings(), model.get_output_embeddings())
-    for table in tables:
-        # A batch touches few rows: gradients for all would be most of the work. Apple's GPUs have no sparse ones, and
-        # gloo's all-reduce of sparse ones has been seen to corrupt memory.
-        table.sparse = accelerator.device.type != "mps" and accelerator.num_processes == 1
-    objective = ContextWindows if algorithm == "cbow" else WordWindows
-    # In one step a word's row takes the sum of its windows' steps: in a small vocabulary a large batch would overshoot.
-    batch_size = min(batch_size, max(len(tokenizer) // 2, 1))
-    windows = objective(ids.ids, ids.offsets, counts, window_size, subsample_threshold, batch_size, seed)
-    result = train(model, windows, settings, accelerator)
-    for table in tables:
-        table.sparse = False
-    with torch.no_grad():
-        # An unknown word is most like the rarest ones.
-        rows = tables[0].weight
-        rows[tokenizer.pad_token_id] = 0
-        rows[tokenizer.unk_token_id] = rows[-max(len(rows) // 100, 1) :].mean(0)
+    if vectors:
+        model, result = train_word_vectors(config, tokenizer, ids, batch_size, settings, accelerator)
+    else:
+        if hasattr(config, "eos_token_id"):
+            # Where every line ends in the same token, a new one begins behind it.
+            config.eos_token_id = tokenizer.eos_token_id
+            config.bos_token_id = tokenizer.bos_token_id or tokenizer.eos_token_id
+        held_out = None if dev is None else encode_text(tokenizer, read([Path(dev)]), preset)
+        model, result = train_language_model(
+            config, tokenizer, ids, held_out, batch_size, length, settings, accelerator
+        )
 
     if accelerator.is_main_process:
         with new_folder(output) as folder:
             model.cpu().save_pretrained(folder)
             tokenizer.save_pretrained(folder)
-            document_vectors(
+            (document_vectors if vectors else document_language_model)(
                 folder,
                 model,
                 name=output.name,
@@ -162,7 +185,7 @@ def pretrain(
                 settings=settings,
                 language=language,
             )
-        speed = len(ids.ids) * epochs / max(result.seconds, 1e-9)
+        speed = len(ids.ids) * settings.epochs / max(result.seconds, 1e-9)
         accelerator.print(
             translate(
                 "Trained in {seconds} s, {speed} words/s; the model is in {folder}.",

@@ -1,14 +1,21 @@
-"""Small text files that a run leaves: the log and the figures."""
+"""Figures as they are shown, and the small text files that a run leaves."""
 
 import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from .messages import translate
+
 
 def write_history(history: Iterable[dict[str, Any]], folder: Path) -> None:
     """Write the rows of a training, one JSON object a line, to `training_log.jsonl`."""
     write_lines((json.dumps(row, ensure_ascii=False) for row in history), folder / "training_log.jsonl")
+
+
+def told(figures: dict[str, Any]) -> str:
+    """Figures in one line, named in the language of the user; what is no single number is left out."""
+    return ", ".join(f"{translate(name)} {value:.4f}" for name, value in figures.items() if isinstance(value, float))
 
 
 def write_json(value: Any, path: Path) -> None:

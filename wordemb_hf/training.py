@@ -146,6 +146,7 @@ def train(
     for epoch in range(settings.epochs):
         prepared.train()
         batches = source.epoch(epoch)
+        carried = _carry(source, None)
         rounds = -(-len(batches) // accelerator.num_processes)
         updates = range(0, rounds, settings.accumulation)
         label = translate("epoch {epoch} of {epochs}", epoch=epoch + 1, epochs=settings.epochs)
@@ -165,7 +166,7 @@ def train(
                 _batch_of(batches, number, accelerator)
                 for number in range(first, min(first + settings.accumulation, rounds))
             ]
-            _update(prepared, optimizer, source, group_of_batches, settings, accelerator, log)
+            carried = _update(prepared, optimizer, source, group_of_batches, carried, settings, accelerator, log)
             step += 1
             if step % settings.logging_steps == 0 or first == updates[-1]:
                 loss = log.mean(accelerator)
@@ -206,29 +207,62 @@ def outputs_of(
         accelerator: where to compute.
         pick: from the model's output to `(batch, width)`.
     """
+    rows, loss = ragged_outputs_of(
+        model, batches, accelerator, lambda output, indices: list(pick(output).float().cpu().numpy())
+    )
+    return (np.stack(rows) if rows else np.zeros((0, 0), dtype=np.float32)), loss
+
+
+def ragged_outputs_of(
+    model: PreTrainedModel,
+    batches: LazyBatches,
+    accelerator: Accelerator,
+    pick: Callable[[Any, np.ndarray], Sequence[np.ndarray]],
+    items: Callable[[Batch], int] | None = None,
+) -> tuple[list[np.ndarray], float | None]:
+    """As `outputs_of`, with rows that may differ in length.
+
+    Args:
+        model: the model.
+        batches: batches of examples; `batches.indices` says which.
+        accelerator: where to compute.
+        pick: from the model's output and the examples' indices to one array for each of them.
+        items: how many predictions a batch's mean loss is a mean of; by default one for each example.
+    """
     was_training = model.training
     model = model.to(accelerator.device).eval()
-    rows: list[tuple[np.ndarray, np.ndarray]] = []
-    loss, items = 0.0, 0
+    rows: list[tuple[int, np.ndarray]] = []
+    loss, seen = 0.0, 0
     with torch.inference_mode(), accelerator.autocast():
         for number in range(accelerator.process_index, len(batches), accelerator.num_processes):
             batch = {name: tensor.to(accelerator.device) for name, tensor in batches[number].items()}
             output = model(**batch)
             indices = batches.indices[number]
-            rows.append((indices, pick(output).float().cpu().numpy()))
-            if getattr(output, "loss", None) is not None:
-                loss, items = loss + float(output.loss) * len(indices), items + len(indices)
+            rows += zip(indices.tolist(), pick(output, indices), strict=True)
+            count = items(batch) if items else len(indices)
+            if getattr(output, "loss", None) is not None and count:
+                loss, seen = loss + float(output.loss) * count, seen + count
     model.train(was_training)
-    gathered = gather_object([(rows, loss, items)])
-    rows = [row for part, _, _ in gathered for row in part]
-    if not rows:
-        return np.zeros((0, 0), dtype=np.float32), None
-    order = np.concatenate([indices for indices, _ in rows])
-    values = np.concatenate([value for _, value in rows])
-    result = np.empty_like(values)
-    result[order] = values
+    gathered = gather_object([(rows, loss, seen)])
+    ordered = sorted((row for part, _, _ in gathered for row in part), key=lambda row: row[0])
     seen = sum(part[2] for part in gathered)
-    return result, sum(part[1] for part in gathered) / seen if seen else None
+    return [row for _, row in ordered], sum(part[1] for part in gathered) / seen if seen else None
+
+
+def mean_loss(model: PreTrainedModel, source: BatchSource, accelerator: Accelerator) -> float:
+    """The mean loss of a prediction over an epoch of `source`, without training on it."""
+    was_training = model.training
+    model = model.to(accelerator.device).eval()
+    log = _LossLog(accelerator.device)
+    batches, carried = source.epoch(0), _carry(source, None)
+    with torch.inference_mode(), accelerator.autocast():
+        for number in range(accelerator.process_index, len(batches), accelerator.num_processes):
+            batch = {name: tensor.to(accelerator.device) for name, tensor in batches[number].items()}
+            output = model(**batch, **carried)
+            log.add(output.loss, source.items(batch))
+            carried = _carry(source, output)
+    model.train(was_training)
+    return log.mean(accelerator)
 
 
 def _batch_of(batches: Sequence[Batch], number: int, accelerator: Accelerator) -> Batch:
@@ -237,8 +271,13 @@ def _batch_of(batches: Sequence[Batch], number: int, accelerator: Accelerator) -
     return {name: tensor.to(accelerator.device, non_blocking=True) for name, tensor in batches[index].items()}
 
 
-def _update(model, optimizer, source, batches, settings, accelerator, log) -> None:
-    """One step of the optimizer on one or more batches."""
+def _carry(source: BatchSource, output: Any) -> dict[str, Any]:
+    """What a source of connected batches hands from a batch's output (`None` before the first) to the next one."""
+    return source.carry(output) if hasattr(source, "carry") else {}
+
+
+def _update(model, optimizer, source, batches, carried, settings, accelerator, log) -> dict[str, Any]:
+    """One step of the optimizer on one or more batches; returns what the next batch goes on from."""
     counts = [source.items(batch) for batch in batches]
     total = sum(counts)
     if accelerator.num_processes > 1:
@@ -249,13 +288,15 @@ def _update(model, optimizer, source, batches, settings, accelerator, log) -> No
         last = number == len(batches) - 1
         with nullcontext() if last else accelerator.no_sync(model):
             with accelerator.autocast():
-                loss = model(**batch).loss
-            accelerator.backward(loss * (count * share))
-        log.add(loss.detach(), count)
+                output = model(**batch, **carried)
+            accelerator.backward(output.loss * (count * share))
+        log.add(output.loss.detach(), count)
+        carried = _carry(source, output)
     if settings.max_grad_norm:
         accelerator.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
     optimizer.step()
     optimizer.zero_grad()
+    return carried
 
 
 class _LossLog:
@@ -286,7 +327,9 @@ class _Best:
         self.since = 0
 
     def see(self, row: dict[str, float], model: PreTrainedModel) -> None:
-        if self.row and self._sign * row[self._metric] <= self._sign * self.row[self._metric]:
+        best = self.row.get(self._metric)
+        # A score of 0, as of a tagger before it finds its first span, is the best of nothing: the training goes on.
+        if best is not None and self._sign * row[self._metric] <= self._sign * best and (best or self._sign < 0):
             self.since += 1
             return
         self.row, self.since = row, 0

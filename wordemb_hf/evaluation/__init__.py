@@ -7,12 +7,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .baseline import most_frequent_tags as most_frequent_tags
     from .baseline import tfidf_baseline as tfidf_baseline
     from .classification import ClassificationMetrics as ClassificationMetrics
+    from .tagging import TaggingMetrics as TaggingMetrics
 
-_MODULES = {"ClassificationMetrics": "classification", "tfidf_baseline": "baseline"}
+_MODULES = {
+    "ClassificationMetrics": "classification",
+    "TaggingMetrics": "tagging",
+    "most_frequent_tags": "baseline",
+    "tfidf_baseline": "baseline",
+}
 
-__all__ = ["ClassificationMetrics", "tfidf_baseline"]
+__all__ = ["ClassificationMetrics", "TaggingMetrics", "most_frequent_tags", "tfidf_baseline"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,10 +1,12 @@
-"""The floor that a small neural classifier has to beat: TF-IDF and logistic regression.
+"""The floors that a small neural model has to beat.
 
-Words and word pairs for English, characters up to three for Chinese, which needs no segmentation. Notable: punctuation
-is kept, since a question mark or an exclamation mark tells something; log-scaled counts; for larger sets, features
-seen in one text only are dropped.
+For a classifier TF-IDF and logistic regression: words and word pairs for English, characters up to three for Chinese,
+which needs no segmentation. Notable: punctuation is kept, since a question mark or an exclamation mark tells something;
+log-scaled counts; for larger sets, features seen in one text only are dropped. For a tagger the most frequent tag of
+each word.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 from ..errors import UserError
@@ -54,3 +56,33 @@ def tfidf_baseline(
     # LogisticRegression itself chooses the multinomial form for three labels and more.
     classifier = LogisticRegression(C=C, max_iter=1000).fit(vectorizer.fit_transform(train_texts), train_labels)
     return [str(label) for label in classifier.predict(vectorizer.transform(texts))]
+
+
+def most_frequent_tags(
+    train_tokens: Sequence[Sequence[str]], train_tags: Sequence[Sequence[str]], tokens: Sequence[Sequence[str]]
+) -> list[list[str]]:
+    """The tags of sentences when every word has the one that it had most often in training.
+
+    A word that training lacks has the tag that is most frequent among words that occur once there, which are the most
+    like it. Of two tags that are as frequent, the one that comes first wins.
+
+    Args:
+        train_tokens: the words of the sentences to learn from.
+        train_tags: their tags.
+        tokens: the words of the sentences to tag.
+
+    Raises:
+        UserError: for sentences and tags of different lengths, or no word at all.
+    """
+    counts: dict[str, Counter[str]] = {}
+    for words, tags in zip(train_tokens, train_tags, strict=True):
+        if len(words) != len(tags):
+            raise UserError(f"train_tags must have one tag per word, got {len(tags)} for {len(words)}")
+        for word, tag in zip(words, tags, strict=True):
+            counts.setdefault(word, Counter())[tag] += 1
+    if not counts:
+        raise UserError("train_tokens must hold at least one word")
+    once = Counter(tag for tags in counts.values() if tags.total() == 1 for tag in tags)
+    unknown = (once or sum(counts.values(), Counter())).most_common(1)[0][0]
+    best = {word: tags.most_common(1)[0][0] for word, tags in counts.items()}
+    return [[best.get(word, unknown) for word in words] for words in tokens]

@@ -50,7 +50,7 @@ WORDS = {
 }
 
 # What a reader knows better than the loss, best first; of the rest, the first that was measured is drawn.
-METRICS = ("accuracy", "macro_f1", "f1", "bleu", "chrf")
+METRICS = ("f1", "accuracy", "macro_f1", "bleu", "chrf")
 LOWER_IS_BETTER = {"perplexity", "loss"}
 
 
@@ -60,7 +60,7 @@ def training_curve(history: list[dict[str, Any]], path: str | os.PathLike[str], 
     Args:
         history: rows as the training loop and `Trainer.state.log_history` keep them. Every row has `epoch`; rows with
             `loss` are training, rows with `eval_*` evaluation. One metric beside `eval_loss` is drawn, on the second
-            axis: accuracy, macro F1, F1, BLEU, chrF or perplexity, whichever comes first.
+            axis: F1, accuracy, macro F1, BLEU, chrF or perplexity, whichever comes first.
         path: the file to write; folders are made.
         language: `en` or `zh`.
 

@@ -49,14 +49,18 @@ class TextClassification:
         return len(batch["labels"])
 
     def evaluate(self, model: PreTrainedModel, accelerator: Accelerator) -> dict[str, float]:
-        """Mean loss, accuracy and macro F1 of `model` on these texts: `eval_loss`, `eval_accuracy`, `eval_macro_f1`."""
+        """The figures of `measure`, each named `eval_...`."""
+        return {f"eval_{name}": value for name, value in self.measure(model, accelerator).items()}
+
+    def measure(self, model: PreTrainedModel, accelerator: Accelerator) -> dict[str, float]:
+        """Mean loss, accuracy and macro F1 of `model` on these texts: `loss`, `accuracy`, `macro_f1`."""
         from ..evaluation import ClassificationMetrics  # the evaluate library: seconds that `predict` need not wait
 
         batches = self.encoded.batches(by_length(self.encoded.lengths, EVALUATION_BATCH))
         logits, loss = outputs_of(model, batches, accelerator, lambda output: output.logits)
         assert self.encoded.labels is not None and loss is not None
         figures = ClassificationMetrics().compute(predictions=logits.argmax(-1), references=self.encoded.labels)
-        return {"eval_loss": loss, **{f"eval_{name}": float(value) for name, value in figures.items()}}
+        return {"loss": loss, **{name: float(value) for name, value in figures.items()}}
 
 
 def probabilities(

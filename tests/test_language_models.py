@@ -1,0 +1,112 @@
+"""The verb `pretrain` for language models: from raw text to a folder that predicts words, in English and Chinese."""
+
+import json
+import math
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForPreTraining, AutoTokenizer
+
+import wordemb_hf
+from wordemb_hf.corpus import read_texts
+from wordemb_hf.errors import UserError
+from wordemb_hf.language_models import evaluate_language_model
+from wordemb_hf.training import make_accelerator
+
+AUTO = {"rnn": AutoModelForCausalLM, "bilstm": AutoModelForMaskedLM, "elmo": AutoModelForPreTraining}
+SIZES = {
+    "rnn": ["embedding_size=24", "hidden_size=24", "num_hidden_layers=1"],
+    "bilstm": ["embedding_size=24", "hidden_size=24"],
+    "elmo": ["projection_size=24", "cell_size=32", "num_hidden_layers=1", "filters=[[1, 8], [2, 8]]"],
+}
+# Who does what: each sentence has one verb for its noun, so a model that sees context beats one that counts words.
+PAIRS = {
+    "en": [("dogs", "bark"), ("birds", "sing"), ("fish", "swim"), ("cats", "purr")],
+    "zh": [("狗", "叫"), ("鸟", "飞"), ("鱼", "游"), ("马", "跑")],
+}
+
+
+def write_corpus(folder: Path, language: str, count: int, seed: int) -> Path:
+    rng, path = random.Random(seed), folder / f"{language}{seed}.txt"
+    pattern = {"en": "the {} {} here .", "zh": "小{}会{}了。"}[language]
+    path.write_text("\n".join(pattern.format(*rng.choice(PAIRS[language])) for _ in range(count)) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module", params=[("rnn", "en"), ("bilstm", "en"), ("elmo", "en"), ("rnn", "zh")], ids="-".join)
+def trained(request, tmp_path_factory):
+    family, language = request.param
+    folder = tmp_path_factory.mktemp(family)
+    wordemb_hf.pretrain(
+        write_corpus(folder, language, 400, 0),
+        folder / "model",
+        dev=write_corpus(folder, language, 100, 1),
+        tokenizer_kind="char" if language == "zh" else "word",
+        family=family,
+        min_count=1,
+        fields=SIZES[family],
+        epochs=6,
+        batch_size=8,
+        length=16,
+        learning_rate=0.02,
+        language=language,
+    )
+    return family, language, folder
+
+
+def unigram_perplexity(path: Path, tokenizer, stream: bool) -> float:
+    """Of a model that knows how often each token occurs, and nothing else."""
+    end = tokenizer.eos_token if stream else ""
+    ids = np.concatenate([tokenizer(text + end)["input_ids"] for text in read_texts(path)])
+    share = np.bincount(ids)[ids] / len(ids)
+    return math.exp(-np.log(share).mean())
+
+
+def test_it_beats_the_counts_of_words(trained):
+    family, language, folder = trained
+    tokenizer = AutoTokenizer.from_pretrained(folder / "model")
+    measured = json.loads((folder / "model" / "metrics.json").read_text())["dev"]
+    unigram = unigram_perplexity(folder / f"{language}1.txt", tokenizer, stream=family == "rnn")
+    assert measured["perplexity"] == pytest.approx(math.exp(measured["loss"])) and 1 < measured["perplexity"] < 2.5
+    assert unigram > 6
+    log = [json.loads(line) for line in (folder / "model" / "training_log.jsonl").read_text().splitlines()]
+    assert min(row["eval_loss"] for row in log if "eval_loss" in row) == measured["loss"]
+
+
+def test_the_folder_is_whole(trained):
+    family, _, folder = trained
+    model, report = AUTO[family].from_pretrained(folder / "model", output_loading_info=True)
+    tokenizer = AutoTokenizer.from_pretrained(folder / "model")
+    assert not report["missing_keys"] and not report["unexpected_keys"]
+    assert model.config.vocab_size == len(tokenizer)
+    measured = json.loads((folder / "model" / "metrics.json").read_text())["dev"]
+    texts = list(read_texts(next(folder.glob("*1.txt"))))
+    again = evaluate_language_model(model, tokenizer, texts, make_accelerator())
+    assert again["loss"] == pytest.approx(measured["loss"], abs=0.05)  # streams may be cut at other places
+    assert {"README.md", "training_curve.png", "tokenizer.json", f"modeling_{family}.py"} <= {
+        path.name for path in (folder / "model").iterdir()
+    }
+    card = (folder / "model" / "README.md").read_text()
+    assert "perplexity" in card and (".from_pretrained" in card or "pipeline(" in card)
+    with torch.no_grad():
+        states = AutoModel.from_pretrained(folder / "model")(**tokenizer(texts[0], return_tensors="pt"))
+    assert states.last_hidden_state.shape[-1] == model.config.hidden_size
+
+
+def test_two_contexts_give_two_vectors(trained):
+    _, language, folder = trained
+    tokenizer, model = AutoTokenizer.from_pretrained(folder / "model"), AutoModel.from_pretrained(folder / "model")
+    texts = {"en": ["dogs bark here", "fish bark here"], "zh": ["狗会叫", "鱼会叫"]}[language]
+    with torch.no_grad():
+        one, two = (model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0, -2] for text in texts)
+    assert not torch.equal(one, two)
+
+
+def test_too_little_text_is_refused(tmp_path):
+    (tmp_path / "corpus.txt").write_text("one line\n")
+    with pytest.raises(UserError, match="3 tokens, too few for 32 streams of at least 2: lower --batch-size"):
+        wordemb_hf.pretrain(tmp_path / "corpus.txt", tmp_path / "model", family="rnn", min_count=1)
+    assert not (tmp_path / "model").exists()

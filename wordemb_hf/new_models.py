@@ -1,0 +1,139 @@
+"""New models for a task: their vocabulary, the word vectors they start from, what they want to know of the texts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import UserError
+from .families import characters_read, embedding_width_field, make_config
+from .vocabulary import build_tokenizer, extend_tokenizer, vocabulary_spellings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
+
+    from .encoding import EncodedTexts
+    from .vectors import KeyedVectors
+
+
+def new_model(
+    auto_class: str,
+    family: str,
+    fields: dict[str, Any],
+    labels: Sequence[str],
+    texts: Sequence[str],
+    **tokenizer_options: Any,
+) -> "tuple[PreTrainedModel, PreTrainedTokenizerFast]":
+    """A model with random weights, and a tokenizer of the words of `texts`.
+
+    Args:
+        auto_class: transformers' name for the task.
+        family: the name of a family.
+        fields: fields of its config.
+        labels: their names, in the order of their ids.
+        texts: the training texts.
+        tokenizer_options: what `build_tokenizer` takes.
+    """
+    characters = characters_read(make_config(family, **fields))
+    tokenizer = build_tokenizer(texts, max_size=None, max_characters=characters, **tokenizer_options)
+    return _model(auto_class, family, fields, labels, len(tokenizer)), tokenizer
+
+
+def model_from_vectors(
+    auto_class: str,
+    family: str,
+    fields: dict[str, Any],
+    labels: Sequence[str],
+    texts: Sequence[str],
+    folder: Path,
+    min_count: int,
+    max_length: int,
+) -> "tuple[PreTrainedModel, PreTrainedTokenizerFast]":
+    """A model that starts from the word vectors in `folder`.
+
+    Its tokenizer is the vectors' own, with the words of `texts` added: a text to come may hold a word that has a vector
+    but no training text. A word without a vector keeps its random one, and all vectors are scaled by one factor to the
+    size of these (Kim 2014, section 3.3, scales the random ones): what a vector says is its direction, while its length
+    tells how long it was trained, and large ones hardly move.
+
+    Raises:
+        UserError: for a folder without vectors, or a width that is not theirs.
+    """
+    from transformers import PreTrainedTokenizerFast
+
+    from .vectors import KeyedVectors
+
+    vectors = KeyedVectors.from_folder(folder)
+    config = make_config(family, **fields)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, model_max_length=max_length)
+    tokenizer = extend_tokenizer(tokenizer, texts, min_count=min_count)
+    if (characters := characters_read(config)) is not None:
+        tokenizer = _with_characters(tokenizer, characters)
+    width = vectors.matrix.shape[1]
+    field = embedding_width_field(config)
+    if fields.get(field, width) != width:
+        raise UserError(f"{field} is {fields[field]}, but the vectors in {folder} have width {width}: leave it out")
+    model = _model(auto_class, family, {**fields, field: width}, labels, len(tokenizer))
+    _start_from(model, tokenizer, vectors)
+    return model, tokenizer
+
+
+def fit_to_texts(model: "PreTrainedModel", tokenizer: Any, encoded: "EncodedTexts") -> None:
+    """Tell a new model what it wants to know of its vocabulary and its training texts before it is trained.
+
+    Args:
+        model: a model that has just been made.
+        tokenizer: its tokenizer.
+        encoded: the training texts; `rows` are their ids, `labels` the classes of a classifier's.
+    """
+    spell_vocabulary(model, tokenizer)
+
+
+def spell_vocabulary(model: "PreTrainedModel", tokenizer: Any) -> None:
+    """Tell a model that reads characters how the words of its vocabulary are spelled."""
+    import torch
+
+    backbone: Any = model.base_model
+    if hasattr(backbone, "set_spellings") and hasattr(tokenizer, "spell_tokens"):
+        backbone.set_spellings(torch.from_numpy(vocabulary_spellings(tokenizer)))
+
+
+def _model(
+    auto_class: str, family: str, fields: dict[str, Any], labels: Sequence[str], vocab_size: int
+) -> "PreTrainedModel":
+    import transformers
+
+    id2label = dict(enumerate(labels))
+    label2id = {label: index for index, label in id2label.items()}
+    config = make_config(family, **{**fields, "vocab_size": vocab_size, "id2label": id2label, "label2id": label2id})
+    return getattr(transformers, auto_class).from_config(config)
+
+
+def _with_characters(tokenizer: "PreTrainedTokenizerFast", max_characters: int) -> "PreTrainedTokenizerFast":
+    """The same tokenizer, but that it spells words too."""
+    from .tokenization import CharWordTokenizer
+
+    return CharWordTokenizer(
+        tokenizer_object=tokenizer.backend_tokenizer,
+        max_characters=max_characters,
+        model_max_length=tokenizer.model_max_length,
+        padding_side=tokenizer.padding_side,
+        clean_up_tokenization_spaces=False,
+        **tokenizer.special_tokens_map,
+    )
+
+
+def _start_from(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast", vectors: "KeyedVectors") -> None:
+    """Put the vectors into the rows of their words."""
+    import torch
+
+    backbone: Any = model.base_model
+    table = backbone.get_input_embeddings().weight.detach().clone()  # (vocab_size, width)
+    vocabulary = tokenizer.get_vocab()
+    scale = table.std().item() / max(float(vectors.matrix.std()), 1e-12)
+    table[[vocabulary[word] for word in vectors.words]] = torch.from_numpy(vectors.matrix * scale)
+    table[tokenizer.pad_token_id] = 0.0
+    if hasattr(backbone, "set_word_vectors"):
+        backbone.set_word_vectors(table)
+    else:
+        with torch.no_grad():
+            backbone.get_input_embeddings().weight.copy_(table)
