@@ -8,6 +8,23 @@ from typing import Any
 
 # One line for each family: `configuration_<family>.py` holds the first class, `modeling_<family>.py` the others.
 FAMILIES: dict[str, tuple[str, ...]] = {
+    "bilstm": (
+        "BiLSTMConfig",
+        "BiLSTMModel",
+        "BiLSTMForMaskedLM",
+        "BiLSTMForSequenceClassification",
+        "BiLSTMForTokenClassification",
+    ),
+    "bow": ("BowConfig", "BowModel", "BowForSequenceClassification"),
+    "elmo": (
+        "ELMoConfig",
+        "ELMoModel",
+        "ELMoForPreTraining",
+        "ELMoForCausalLM",
+        "ELMoForSequenceClassification",
+        "ELMoForTokenClassification",
+    ),
+    "rnn": ("RNNConfig", "RNNModel", "RNNForCausalLM", "RNNForSequenceClassification", "RNNForTokenClassification"),
     "textcnn": ("TextCNNConfig", "TextCNNModel", "TextCNNForSequenceClassification", "TextCNNForTokenClassification"),
     "word2vec": (
         "Word2VecConfig",

@@ -89,9 +89,9 @@ class RNNModel(RNNPreTrainedModel):
             `pooler_output (batch, hidden_size)`.
         """
         length = given_length(input_ids, inputs_embeds)
-        embedded, mask = embed_words(
-            self.word_embeddings, input_ids, attention_mask, inputs_embeds, self.config.pad_token_id
-        )
+        # generate() leaves out a mask of ones: what it has written itself is a word, even if it is the padding.
+        pad = self.config.pad_token_id if past_key_values is None else None
+        embedded, mask = embed_words(self.word_embeddings, input_ids, attention_mask, inputs_embeds, pad)
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
         states = self.dropout(embedded)

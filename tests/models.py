@@ -86,6 +86,7 @@ class Family:
         frozen: parameters that are never trained, by variant or Auto class, as named in the backbone.
         own_tasks: Auto classes whose promise is the family's own.
         shared: parameters outside the backbone that several heads have on purpose.
+        mixes_layers: whether a token's vector is made of all layers' and not the last one's.
         takes_vectors: whether `inputs_embeds` can stand in place of ids.
         inputs: what a batch holds beside ids and mask, by variant: from the ids, `(batch, length)`.
         cannot_resize: Auto classes whose objective is bound to the vocabulary.
@@ -99,6 +100,7 @@ class Family:
     frozen: dict[str, set[str]] = field(default_factory=dict)
     own_tasks: dict[str, Task] = field(default_factory=dict)
     shared: frozenset[str] = frozenset()
+    mixes_layers: bool = False
     takes_vectors: bool = True
     inputs: dict[str, Callable[[Tensor], Batch]] = field(default_factory=dict)
     cannot_resize: frozenset[str] = frozenset()
@@ -286,6 +288,7 @@ FAMILIES = [
             )
         },
         shared=frozenset({"lm_head.weight", "lm_head.bias"}),
+        mixes_layers=True,
         prepare=_spell_words,
     ),
     Family(

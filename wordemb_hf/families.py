@@ -30,13 +30,18 @@ class Preset:
 
 
 FINETUNING: dict[str, Preset] = {
-    "bilstm": Preset(learning_rate=2e-3, epochs=15, settings={"embedding_dropout": 0.3, "dropout_type": "variational"}),
+    "bilstm": Preset(
+        learning_rate=2e-3,
+        epochs=15,
+        settings={"pooling": "attention", "embedding_dropout": 0.3, "dropout_type": "variational"},
+    ),
+    "bow": Preset(learning_rate=2e-2, epochs=10, settings={"num_bigram_buckets": 2**18, "weighting": "binary"}),
     "rnn": Preset(
         learning_rate=2e-3,
         epochs=15,
         settings={"num_hidden_layers": 1, "embedding_dropout": 0.3, "classifier_dropout": 0.5},
     ),
-    "elmo": Preset(learning_rate=1e-3, epochs=20),
+    "elmo": Preset(learning_rate=2e-3, epochs=20, settings={"token_input": "words"}),
     "textcnn": Preset(learning_rate=2e-3, epochs=20, with_vectors={"embedding_mode": "non-static"}),
     "word2vec": Preset(learning_rate=1e-2, epochs=20),
 }
@@ -101,6 +106,11 @@ TAGGING: dict[str, Preset] = {
             "embedding_dropout": 0.5,
             "dropout_type": "variational",
         },
+    ),
+    "elmo": Preset(
+        learning_rate=2e-3,
+        epochs=20,
+        settings={"token_input": "words", "tag_decoder": "crf", "classifier_dropout": 0.5},
     ),
     "rnn": Preset(learning_rate=2e-3, epochs=20, settings={"num_hidden_layers": 1, "classifier_dropout": 0.5}),
     "textcnn": Preset(learning_rate=2e-3, epochs=20, with_vectors={"embedding_mode": "non-static"}),
@@ -181,6 +191,8 @@ def characters_read(config: "PreTrainedConfig") -> int | None:
 def embedding_width_field(config: "type[PreTrainedConfig] | PreTrainedConfig") -> str:
     """The config field that holds the width of a word vector."""
     fields = config.__dataclass_fields__
+    if "projection_size" in fields:
+        return "projection_size"
     return "embedding_size" if "embedding_size" in fields else "hidden_size"
 
 

@@ -105,7 +105,8 @@ def _source(
     if preset.objective == "causal_lm":
         return TextStreams(ids.ids, batch_size, length, processes, seed)
     if preset.objective in ("cloze", "bidirectional_lm"):
-        return WholeTexts(ids.ids, ids.offsets, batch_size, length, config.pad_token_id, seed)
+        ends = preset.objective == "bidirectional_lm"
+        return WholeTexts(ids.ids, ids.offsets, batch_size, length, config.pad_token_id, ends, seed)
     raise UserError(f"the objective {preset.objective!r} is none of a language model")
 
 

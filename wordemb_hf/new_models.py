@@ -33,9 +33,10 @@ def new_model(
         texts: the training texts.
         tokenizer_options: what `build_tokenizer` takes.
     """
-    characters = characters_read(make_config(family, **fields))
-    tokenizer = build_tokenizer(texts, max_size=None, max_characters=characters, **tokenizer_options)
-    return _model(auto_class, family, fields, labels, len(tokenizer)), tokenizer
+    config = make_config(family, **fields)
+    tokenizer = build_tokenizer(texts, max_size=None, max_characters=characters_read(config), **tokenizer_options)
+    boundaries = _boundaries(config, tokenizer)
+    return _model(auto_class, family, {**fields, **boundaries}, labels, len(tokenizer)), tokenizer
 
 
 def model_from_vectors(
@@ -72,7 +73,8 @@ def model_from_vectors(
     field = embedding_width_field(config)
     if fields.get(field, width) != width:
         raise UserError(f"{field} is {fields[field]}, but the vectors in {folder} have width {width}: leave it out")
-    model = _model(auto_class, family, {**fields, field: width}, labels, len(tokenizer))
+    boundaries = _boundaries(config, tokenizer)
+    model = _model(auto_class, family, {**fields, **boundaries, field: width}, labels, len(tokenizer))
     _start_from(model, tokenizer, vectors)
     return model, tokenizer
 
@@ -106,6 +108,14 @@ def _model(
     label2id = {label: index for index, label in id2label.items()}
     config = make_config(family, **{**fields, "vocab_size": vocab_size, "id2label": id2label, "label2id": label2id})
     return getattr(transformers, auto_class).from_config(config)
+
+
+def _boundaries(config: Any, tokenizer: "PreTrainedTokenizerFast") -> dict[str, int | None]:
+    """Fields for a family that puts words of its own around every text, which the tokenizer is then given."""
+    if getattr(config, "bos_token_id", None) is None:
+        return {}
+    tokenizer.add_special_tokens({"bos_token": "<s>", "eos_token": "</s>"})
+    return {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
 
 
 def _with_characters(tokenizer: "PreTrainedTokenizerFast", max_characters: int) -> "PreTrainedTokenizerFast":

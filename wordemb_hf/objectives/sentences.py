@@ -22,6 +22,7 @@ class WholeTexts:
         batch_size: texts in a batch.
         max_length: longer documents are cut into pieces of so many tokens.
         pad_token_id: what fills a batch up.
+        predicts_ends: the model also predicts where a text ends, as a bidirectional language model does.
         seed: of the order; `None` for the longest first.
     """
 
@@ -32,12 +33,13 @@ class WholeTexts:
         batch_size: int,
         max_length: int,
         pad_token_id: int,
+        predicts_ends: bool = False,
         seed: int | None = None,
     ):
         starts = [np.arange(start, end, max_length) for start, end in itertools.pairwise(offsets)]
         ends = [np.minimum(part + max_length, end) for part, end in zip(starts, offsets[1:], strict=True)]
         self._ids, self._starts, self._ends = ids, np.concatenate(starts), np.concatenate(ends)
-        self._batch_size, self._pad, self._seed = batch_size, pad_token_id, seed
+        self._batch_size, self._pad, self._ends_count, self._seed = batch_size, pad_token_id, predicts_ends, seed
 
     def epoch(self, number: int) -> Sequence[Batch]:
         """Batches of `input_ids`, `attention_mask` and `labels (batch, length)`: the words to predict are the words."""
@@ -48,8 +50,9 @@ class WholeTexts:
         return LazyBatches(shuffled_buckets(lengths, self._batch_size, rng), self._collate)
 
     def items(self, batch: Batch) -> torch.Tensor:
-        """Words that are predicted."""
-        return (batch["labels"] != -100).sum()
+        """Words that are predicted, and perhaps the end of each text."""
+        words = (batch["labels"] != -100).sum()
+        return words + len(batch["labels"]) if self._ends_count else words
 
     def _collate(self, rows: np.ndarray) -> Batch:
         lengths = (self._ends - self._starts)[rows]
