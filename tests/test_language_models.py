@@ -132,7 +132,7 @@ def test_predict_writes_or_fills_in(trained, capsys):
 
 
 def test_evaluate_reads_plain_text(trained):
-    family, language, folder = trained
+    _family, language, folder = trained
     figures = wordemb_hf.evaluate(str(folder / "model"), folder / f"{language}1.txt")
     measured = json.loads((folder / "model" / "metrics.json").read_text())["dev"]
     assert figures["loss"] == pytest.approx(measured["loss"], abs=0.05)
@@ -140,7 +140,7 @@ def test_evaluate_reads_plain_text(trained):
 
 
 def test_fine_tuning_goes_on_from_the_language_model(trained, tmp_path):
-    family, language, folder = trained
+    _family, language, folder = trained
     texts = [(f"the {noun} {verb} here .", noun) for noun, verb in PAIRS["en"]] * 10
     if language == "zh":
         texts = [(f"小{noun}{verb}了。", noun) for noun, verb in PAIRS["zh"]] * 10

@@ -9,7 +9,7 @@ from .families import characters_read, embedding_width_field, make_config
 from .vocabulary import build_tokenizer, extend_tokenizer, vocabulary_spellings
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
     from .encoding import EncodedTexts
     from .vectors import KeyedVectors
@@ -88,6 +88,10 @@ def fit_to_texts(model: "PreTrainedModel", tokenizer: Any, encoded: "EncodedText
         encoded: the training texts; `rows` are their ids, `labels` the classes of a classifier's.
     """
     spell_vocabulary(model, tokenizer)
+    if hasattr(model.base_model, "set_document_frequencies"):
+        from .bag_of_words import fit_bag_of_words
+
+        fit_bag_of_words(model, encoded.rows, encoded.labels)
 
 
 def spell_vocabulary(model: "PreTrainedModel", tokenizer: Any) -> None:
