@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
+import pytest
 import torch
 import transformers
 from torch import Tensor
@@ -375,6 +376,11 @@ class Case:
         return f"{self.family.name}-{self.variant}-{self.auto_class}"
 
     @property
+    def is_fullest(self) -> bool:
+        """Whether this is the family's last variant, which has the most parts; the fast tests take this one alone."""
+        return self.variant == list(self.family.variants)[-1]
+
+    @property
     def model_class(self) -> type[PreTrainedModel]:
         return self.family.auto_classes[self.auto_class]
 
@@ -427,6 +433,12 @@ class Case:
         with torch.no_grad():
             answer = model(**inputs)
         return {name: answer[name] for name in self.task.outputs}
+
+
+def each(cases: Sequence[Case]) -> pytest.MarkDecorator:
+    """A test for each case, slow for all but the fullest variant of each class."""
+    marked = [pytest.param(case, id=str(case), marks=() if case.is_fullest else pytest.mark.slow) for case in cases]
+    return pytest.mark.parametrize("case", marked)
 
 
 CASES = [

@@ -20,7 +20,7 @@ pytestmark = [
 ]
 
 # The fullest variant of every class, and the loss of every variant that has one of its own.
-FULLEST = [case for case in CASES if case.variant == list(case.family.variants)[-1]]
+FULLEST = [case for case in CASES if case.is_fullest]
 OWN = [case for case in CASES if case.auto_class in case.family.own_tasks and case not in FULLEST]
 
 

@@ -7,10 +7,10 @@ from transformers import pipeline
 
 from wordemb_hf.vocabulary import build_tokenizer
 
-from .models import CASES, VOCABULARY, Case
+from .models import CASES, VOCABULARY, Case, each
 
 WRITERS = [case for case in CASES if case.task.generates]
-each = pytest.mark.parametrize("case", WRITERS, ids=str)
+writers = each(WRITERS)
 LENGTHS = (5, 1, 3)
 
 WAYS = {
@@ -26,7 +26,7 @@ def write(model, seed: int = 0, **options) -> torch.Tensor:
     return model.generate(**{"max_new_tokens": 6, "pad_token_id": 0, "eos_token_id": -1, **options})
 
 
-@each
+@writers
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_the_cache_changes_nothing(case: Case, way):
     model, batch = case.model(), case.batch(LENGTHS, side="left")
@@ -35,7 +35,7 @@ def test_the_cache_changes_nothing(case: Case, way):
     assert written.shape == (len(LENGTHS) * way.get("num_return_sequences", 1), max(LENGTHS) + 6)
 
 
-@each
+@writers
 def test_a_batch_writes_what_each_text_does_alone(case: Case):
     model, batch = case.model(), case.batch(LENGTHS, side="left")
     together = write(model, **batch, do_sample=False)
@@ -44,7 +44,7 @@ def test_a_batch_writes_what_each_text_does_alone(case: Case):
         assert torch.equal(alone[0], together[row, -len(alone[0]) :])
 
 
-@each
+@writers
 def test_going_on_from_a_cache_is_reading_again(case: Case):
     model, batch = case.model(), case.batch((6, 6, 4), side="left")
     ids, mask = batch["input_ids"], batch["attention_mask"]
@@ -59,7 +59,7 @@ def test_going_on_from_a_cache_is_reading_again(case: Case):
     assert past.get_seq_length() == whole.past_key_values.get_seq_length() == 6
 
 
-@each
+@writers
 def test_the_state_does_not_grow(case: Case):
     model, sizes = case.model(), []
     for length in (1, 50):
@@ -68,7 +68,7 @@ def test_the_state_does_not_grow(case: Case):
     assert sizes[0] == sizes[1] > 0
 
 
-@each
+@writers
 def test_the_loss_is_that_of_the_next_token(case: Case):
     model, batch = case.model(), case.batch(labels=True)
     labels = batch.pop("labels")
@@ -82,7 +82,7 @@ def test_the_loss_is_that_of_the_next_token(case: Case):
     torch.testing.assert_close(model(**batch, labels=labels, logits_to_keep=2).logits, logits[:, -2:])
 
 
-@each
+@writers
 def test_learns_what_comes_next(case: Case):
     """A rhyme: each line's last word depends on its first, which a unigram cannot know."""
     sizes = {"embedding_size": 32, "hidden_size": 32, "projection_size": 32, "cell_size": 64}
@@ -100,7 +100,7 @@ def test_learns_what_comes_next(case: Case):
     assert torch.equal(written, lines)
 
 
-@each
+@writers
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_works_in_its_pipeline(case: Case, batch_size):
     texts = ["the cat sat on the mat , the dog ate it all ."]

@@ -20,14 +20,10 @@ from wordemb_hf.objectives.windows import ContextWindows, WordWindows
 from wordemb_hf.training import TrainingSettings, train
 from wordemb_hf.vocabulary import build_tokenizer, encode_corpus
 
-from .models import CASES, FAMILIES, LABELS, LENGTHS, VOCABULARY, Case, Family
+from .models import CASES, FAMILIES, LABELS, LENGTHS, VOCABULARY, Case, Family, each
 
 MODELING = Path(modeling.__file__).parent
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
-
-
-def each(cases: list[Case]):
-    return pytest.mark.parametrize("case", cases, ids=str)
 
 
 def of(auto_class: str) -> list[Case]:
