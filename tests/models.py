@@ -87,6 +87,7 @@ class Family:
         frozen: parameters that are never trained, by variant or Auto class, as named in the backbone.
         own_tasks: Auto classes whose promise is the family's own.
         shared: parameters outside the backbone that several heads have on purpose.
+        counts_words: whether the backbone only counts words: it has neither states of tokens nor anything to learn.
         mixes_layers: whether a token's vector is made of all layers' and not the last one's.
         takes_vectors: whether `inputs_embeds` can stand in place of ids.
         inputs: what a batch holds beside ids and mask, by variant: from the ids, `(batch, length)`.
@@ -101,6 +102,7 @@ class Family:
     frozen: dict[str, set[str]] = field(default_factory=dict)
     own_tasks: dict[str, Task] = field(default_factory=dict)
     shared: frozenset[str] = frozenset()
+    counts_words: bool = False
     mixes_layers: bool = False
     takes_vectors: bool = True
     inputs: dict[str, Callable[[Tensor], Batch]] = field(default_factory=dict)
@@ -193,6 +195,7 @@ FAMILIES = [
         ],
         sees_context=False,
         own_tasks={"AutoModel": Task(outputs={"pooler_output": ("batch", "hidden_size")})},
+        counts_words=True,
         takes_vectors=False,
         prepare=_weigh_features,
     ),
@@ -374,6 +377,11 @@ class Case:
 
     def __str__(self) -> str:
         return f"{self.family.name}-{self.variant}-{self.auto_class}"
+
+    @property
+    def learns(self) -> bool:
+        """Whether there is a weight to train."""
+        return self.auto_class != "AutoModel" or not self.family.counts_words
 
     @property
     def is_fullest(self) -> bool:

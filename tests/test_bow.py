@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import AutoModel, PreTrainedTokenizerFast, pipeline
 from wordemb_hf.modeling import BowConfig, BowForSequenceClassification, BowModel
-from wordemb_hf.modeling.modeling_bow import count_distinct, log_count_ratios
+from wordemb_hf.modeling.sparse_features import count_distinct, log_count_ratios
 from wordemb_hf.modeling.word_bigrams import hash_bigrams
 
 from wordemb_hf import bag_of_words

@@ -48,7 +48,7 @@ def trained(request, tmp_path_factory):
         family=family,
         min_count=1,
         fields=SIZES[family],
-        epochs=6,
+        epochs=10,
         batch_size=8,
         length=16,
         learning_rate=0.02,
