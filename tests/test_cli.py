@@ -211,6 +211,8 @@ def test_a_corpus_that_cannot_be_used(refused, name, content, sentence):
         ("--min-count 0", "min_count must be at least 1, not 0"),
         ("--seed -1", "seed is -1, but must be at least 0"),
         ("--model a --vectors b", "leave --vectors and --set out"),
+        ("--family bow --vectors b", "bow only counts words and has no word vectors to start from"),
+        ("--family elmo --set token_input=characters --vectors b", "elmo reads characters (token_input)"),
         ("--vectors missing", "missing is no folder of word vectors: it has no tokenizer.json"),
     ],
 )

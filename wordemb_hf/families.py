@@ -117,6 +117,8 @@ TAGGING: dict[str, Preset] = {
     "word2vec": Preset(learning_rate=1e-2, epochs=20),
 }
 
+# Fields that may hold the width of a word vector, in the order in which they are looked for.
+_WIDTHS = ("projection_size", "embedding_size", "hidden_size")
 _FROM_DATA = ("vocab_size", "pad_token_id", "num_labels", "id2label", "label2id")
 
 
@@ -188,12 +190,19 @@ def characters_read(config: "PreTrainedConfig") -> int | None:
     return getattr(config, "max_characters", None) if reads else None
 
 
-def embedding_width_field(config: "type[PreTrainedConfig] | PreTrainedConfig") -> str:
-    """The config field that holds the width of a word vector."""
-    fields = config.__dataclass_fields__
-    if "projection_size" in fields:
-        return "projection_size"
-    return "embedding_size" if "embedding_size" in fields else "hidden_size"
+def embedding_width_field(config: "PreTrainedConfig") -> str:
+    """The config field that holds the width of a word vector.
+
+    Raises:
+        UserError: for a model that has no word vectors.
+    """
+    spelled = getattr(config, "token_input", "words") == "characters"
+    found = [name for name in _WIDTHS if name in config.__dataclass_fields__ and not spelled]
+    if not found:
+        name = config.model_type.removeprefix("wordemb_")
+        reason = "reads characters (token_input)" if spelled else "only counts words"
+        raise UserError(f"--vectors cannot be used: {name} {reason} and has no word vectors to start from")
+    return found[0]
 
 
 def _own_fields(config_class: "type[PreTrainedConfig]") -> list[str]:

@@ -57,20 +57,20 @@ def model_from_vectors(
     tells how long it was trained, and large ones hardly move.
 
     Raises:
-        UserError: for a folder without vectors, or a width that is not theirs.
+        UserError: for a family without word vectors, a folder without any, or a width that is not theirs.
     """
     from transformers import PreTrainedTokenizerFast
 
     from .vectors import KeyedVectors
 
-    vectors = KeyedVectors.from_folder(folder)
     config = make_config(family, **fields)
+    field = embedding_width_field(config)
+    vectors = KeyedVectors.from_folder(folder)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, model_max_length=max_length)
     tokenizer = extend_tokenizer(tokenizer, texts, min_count=min_count)
     if (characters := characters_read(config)) is not None:
         tokenizer = _with_characters(tokenizer, characters)
     width = vectors.matrix.shape[1]
-    field = embedding_width_field(config)
     if fields.get(field, width) != width:
         raise UserError(f"{field} is {fields[field]}, but the vectors in {folder} have width {width}: leave it out")
     boundaries = _boundaries(config, tokenizer)
