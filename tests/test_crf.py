@@ -4,7 +4,6 @@ import copy
 import importlib.util
 import itertools
 import math
-import pickle
 import sys
 
 import pytest
@@ -697,10 +696,10 @@ def test_is_built_on_the_meta_device():
         block = LinearChainCRF(TAGS, CONSTRAINTS)
     assert all(tensor.is_meta for tensor in [*block.parameters(), *block.buffers()])
     block.load_state_dict(make_crf().state_dict(), assign=True)
-    spawned = pickle.loads(pickle.dumps(block))  # as a process that is spawned gets it
+    copied = copy.deepcopy(block)
     emptied = copy.deepcopy(block).to_empty(device="cpu")
     emptied.reset_parameters()
-    for one in (block, spawned, emptied):
+    for one in (block, copied, emptied):
         assert tuple(buffer.tolist() for buffer in one.buffers()) == CONSTRAINTS
         assert {*one.state_dict()} == {"transitions", "start_transitions", "end_transitions"}
 
