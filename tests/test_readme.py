@@ -1,5 +1,6 @@
 """What the READMEs tell a newcomer to type does what they say."""
 
+import json
 import random
 import re
 import shlex
@@ -9,6 +10,8 @@ import pytest
 
 from wordemb_hf.cli import main
 
+from .test_allennlp_elmo import OPTIONS, make_arrays, write
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,6 +20,8 @@ READMES = {
         "corpus": "my-text.txt",
         "data": "my-data",
         "texts": "texts.txt",
+        "names": "my-names",
+        "unseen": "other-text.txt",
         "words": ["tea", "coffee", "and", "water", "with", "milk", "is", "it", "going", "to", "rain", "tomorrow"],
         "joined": " ",
     },
@@ -24,6 +29,8 @@ READMES = {
         "corpus": "语料.txt",
         "data": "我的数据",
         "texts": "文本.txt",
+        "names": "我的实体",
+        "unseen": "另一份语料.txt",
         "words": list("喝一杯茶明天会下雨吗吃饭看书"),
         "joined": "",
     },
@@ -43,12 +50,17 @@ def there(request, tmp_path, monkeypatch):
     def sentence() -> str:
         return names["joined"].join(rng.choices(names["words"], k=8))
 
-    (tmp_path / names["corpus"]).write_text("\n".join(sentence() for _ in range(200)), encoding="utf-8")
-    (tmp_path / names["texts"]).write_text("\n".join(sentence() for _ in range(5)), encoding="utf-8")
+    for name, count in (("corpus", 200), ("texts", 5), ("unseen", 20)):
+        (tmp_path / names[name]).write_text("\n".join(sentence() for _ in range(count)), encoding="utf-8")
     (tmp_path / names["data"]).mkdir()
+    (tmp_path / names["names"]).mkdir()
     for part, count in (("train", 40), ("dev", 10), ("test", 10)):
         rows = "".join(f"{label}\t{sentence()}\n" for label in ("a", "b") for _ in range(count))
         (tmp_path / names["data"] / f"{part}.tsv").write_text(rows, encoding="utf-8")
+        tagged = "\n".join("".join(f"{word}\tO\n" for word in names["words"]) + "Ada\tB-PER\n" for _ in range(count))
+        (tmp_path / names["names"] / f"{part}.conll").write_text(tagged, encoding="utf-8")
+    (tmp_path / "options.json").write_text(json.dumps(OPTIONS), encoding="utf-8")
+    write(tmp_path / "weights.hdf5", make_arrays())
     monkeypatch.chdir(tmp_path)
     return request.param
 
@@ -63,18 +75,25 @@ def test_what_a_readme_tells_to_type_works(there, capsys):
         "predict",
         "evaluate",
         "embed",
+        "finetune",
+        "predict",
+        "pretrain",
+        "predict",
+        "evaluate",
     ]
     for command in commands:
         with pytest.raises(SystemExit) as end:
             main(shlex.split(command)[1:])
         assert not end.value.code, f"{command}: {capsys.readouterr().err}"
 
-    verb, anywhere = blocks(there, "python")
+    verb, anywhere, official = blocks(there, "python")
     exec(compile(anywhere, there, "exec"), scope := {})
     shape = re.search(r"# \((.+)\)", anywhere)
     assert shape and scope["vectors"].shape == tuple(map(int, shape[1].split(",")))
     # The folder of the command above is there already.
     exec(compile(verb.replace("output=", "epochs=1, overwrite=True, output="), there, "exec"), {})
+    exec(compile(official, there, "exec"), {})
+    assert Path(re.search(r'"([^"]+)"\)', official)[1]).is_dir()
 
 
 @pytest.mark.parametrize("readme", READMES)
