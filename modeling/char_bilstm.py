@@ -6,8 +6,7 @@ Lample et al. 2016, "Neural Architectures for Named Entity Recognition" (NAACL),
 import torch
 from torch import Tensor, nn
 
-NUM_CHARACTERS = 262  # 0 for no word, 256 bytes, begin and end of a sentence and of a word, and padding within a word
-PADDING = 261
+from .spelling import NUM_CHARACTERS, PADDING
 
 
 class CharacterBiLSTM(nn.Module):

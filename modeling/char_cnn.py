@@ -10,8 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-NUM_CHARACTERS = 262  # 0 for no word, the 256 bytes, and the five below: ids of ELMo, from 1 up one above the byte
-BEGIN_SENTENCE, END_SENTENCE, BEGIN_WORD, END_WORD, PADDING = range(257, NUM_CHARACTERS)
+from .spelling import NUM_CHARACTERS
 
 
 class Highway(nn.Module):

@@ -370,9 +370,7 @@ class ELMoForCausalLM(_SharedSoftmax, ELMoPreTrainedModel, GenerationMixin):
         inputs = super().prepare_inputs_for_generation(input_ids, *args, **kwargs)  # type: ignore[misc]
         words, given = self.elmo.word_embeddings, inputs.get("input_ids")
         if given is not None and inputs.get("attention_mask") is None:
-            inputs["attention_mask"] = torch.ones_like(
-                given
-            )  # generate() drops a mask of ones; all of these are tokens
+            inputs["attention_mask"] = torch.ones_like(given)  # generate() drops a mask that has only ones
         # The prompt is spelled as it was given, and what was written since as the vocabulary has it.
         if character_ids is not None and given is not None and isinstance(words, SpelledWords):
             read = input_ids.shape[1] - given.shape[1]
@@ -425,9 +423,7 @@ class ELMoForCausalLM(_SharedSoftmax, ELMoPreTrainedModel, GenerationMixin):
         # Not among the named arguments: Trainer waits for all that is called labels in every evaluation.
         shift_labels = kwargs.get("shift_labels")
         if labels is not None and shift_labels is None:
-            order = TokenOrder(mask)  # the next token, wherever padding stands
-            read = order.front(labels.masked_fill(~mask, -100))
-            shift_labels = order.back(nn.functional.pad(read, (0, 1), value=-100)[:, 1:])
+            shift_labels = TokenOrder(mask).following(labels)
         if shift_labels is not None:
             loss = self.prediction_loss(states, shift_labels.masked_fill(~mask, -100))
         if shift_labels is None or logits_to_keep is not None:

@@ -18,7 +18,7 @@ from .embeddings import embed_words, given_length, token_mask
 from .heads import SequenceClassificationHead, TokenClassificationHead
 from .hub_ready import HubReadyMixin
 from .pooling import last_token, masked_max, masked_mean
-from .recurrent import RecurrentStack, initialize_recurrent, make_dropout
+from .recurrent import RecurrentStack, TokenOrder, initialize_recurrent, make_dropout
 from .recurrent_cache import RecurrentCache
 from .softmax_losses import chunked_cross_entropy
 
@@ -186,8 +186,7 @@ class RNNForCausalLM(RNNPreTrainedModel, GenerationMixin):
         shift_labels = kwargs.get("shift_labels")
         if labels is not None and shift_labels is None:
             mask = token_mask(input_ids, attention_mask, inputs_embeds, self.config.pad_token_id)
-            # The first token of a text is predicted by nothing, also where there is padding before it.
-            shift_labels = nn.functional.pad(labels, (0, 1), value=-100)[:, 1:].masked_fill(~mask, -100)
+            shift_labels = TokenOrder(mask).following(labels)
         if shift_labels is not None:
             head = self.lm_head
             loss = chunked_cross_entropy(states.flatten(0, 1), head.weight, head.bias, shift_labels.flatten())

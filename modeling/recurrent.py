@@ -51,6 +51,12 @@ class TokenOrder:
         """Tokens that stand in front, last one first; its own inverse."""
         return states.flip(1) if self.mask is None else _take(states, self._reversed)
 
+    def following(self, labels: Tensor) -> Tensor:
+        """The next token of each, wherever padding stands; -100 for none: `(batch, length)` to the same."""
+        labels = labels if self.mask is None else self.front(labels.masked_fill(~self.mask, -100))
+        labels = self.back(nn.functional.pad(labels, (0, 1), value=-100)[:, 1:])
+        return labels if self.mask is None else labels.masked_fill(~self.mask, -100)
+
 
 class VariationalDropout(nn.Module):
     """Dropout with one mask for all steps of a sequence (Gal & Ghahramani 2016; on what enters a layer, not within)."""

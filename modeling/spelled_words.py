@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .char_cnn import BEGIN_SENTENCE, BEGIN_WORD, END_SENTENCE, END_WORD, PADDING, CharacterCNN
-from .spelling import SpellingTable
+from .char_cnn import CharacterCNN
+from .spelling import BEGIN_SENTENCE, BEGIN_WORD, END_SENTENCE, END_WORD, PADDING, SpellingTable
 
 
 class SpelledWords(nn.Module):

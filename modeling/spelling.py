@@ -4,6 +4,9 @@ import torch
 from torch import Tensor, nn
 from transformers import initialization as init
 
+NUM_CHARACTERS = 262  # 0 for no word, the 256 bytes, and the five below: ids of ELMo, from 1 up one above the byte
+BEGIN_SENTENCE, END_SENTENCE, BEGIN_WORD, END_WORD, PADDING = range(257, NUM_CHARACTERS)
+
 
 class SpellingTable(nn.Module):
     """The spelling of every known word, saved with the weights.

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from wordemb_hf.modeling.char_bilstm import PADDING, CharacterBiLSTM
+from wordemb_hf.modeling.char_bilstm import CharacterBiLSTM
+from wordemb_hf.modeling.spelling import PADDING
 from wordemb_hf.tokenization.character_ids import spell
 
 WORDS = ["cat", "", "cat", "a", "中文", "catastrophe" * 9, "tac", "b"]

@@ -3,17 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from wordemb_hf.modeling.char_cnn import (
-    BEGIN_SENTENCE,
-    BEGIN_WORD,
-    END_SENTENCE,
-    END_WORD,
-    NUM_CHARACTERS,
-    PADDING,
-    CharacterCNN,
-    Highway,
-)
+from wordemb_hf.modeling.char_cnn import CharacterCNN, Highway
 from wordemb_hf.modeling.spelled_words import SpelledWords
+from wordemb_hf.modeling.spelling import BEGIN_SENTENCE, BEGIN_WORD, END_SENTENCE, END_WORD, NUM_CHARACTERS, PADDING
 from wordemb_hf.tokenization import character_ids
 
 FILTERS = [(1, 2), (3, 4), (5, 1)]

@@ -1,5 +1,7 @@
 """Recurrent stacks against PyTorch's own layers, row by row, and the states they hand on."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -93,6 +95,19 @@ def test_the_order_of_tokens(mask):
         expected: Tensor = states[row, tokens]
         torch.testing.assert_close(front[row, : len(expected)], expected)
         torch.testing.assert_close(order.reverse(front)[row, : len(expected)], expected.flip(0))
+
+
+@masks
+def test_what_follows_a_token(mask):
+    mask, labels = torch.tensor(mask).bool(), torch.arange(15).view(3, 5)
+    expected = torch.full((3, 5), -100)
+    for row in range(3):
+        places = mask[row].nonzero().flatten().tolist()
+        for here, there in pairwise(places):
+            expected[row, here] = labels[row, there]
+    torch.testing.assert_close(TokenOrder(mask).following(labels), expected)
+    plain = torch.nn.functional.pad(labels, (0, 1), value=-100)[:, 1:]
+    torch.testing.assert_close(TokenOrder(None).following(labels), plain)
 
 
 def test_variational_dropout_draws_once_for_a_text():

@@ -201,10 +201,8 @@ def _answers(
 ) -> tuple[list[Tagged], float | None]:
     """An answer for each of `count` sentences, put together from its windows, and the mean loss if labels are known."""
     id2label: Any = model.config.id2label  # {id: label}
-    fallback = (
-        0.0,
-        next((number for number, label in id2label.items() if label == "O"), 0),
-    )  # of a word without a token
+    outside = next((number for number, label in id2label.items() if label == "O"), 0)
+    fallback = (0.0, outside)  # of a word without a token
 
     def pick(output: Any, examples: np.ndarray) -> list[np.ndarray]:
         best = torch.stack(output.logits.float().softmax(-1).max(-1)).cpu().numpy()  # (2, batch, length): scores, tags
