@@ -116,6 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     warnings.formatwarning = lambda message, *place, **line: f"{message}\n"  # a sentence, without the code it is from
+    warnings.filterwarnings("ignore", "LSTM with projections is not supported with oneDNN")  # PyTorch's own business
     try:
         arguments = list(sys.argv[1:] if arguments is None else arguments)
         # One verb's help needs not wait for the options of the others.
