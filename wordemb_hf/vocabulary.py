@@ -18,7 +18,6 @@ from .errors import UserError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-    from tokenizers.trainers import WordLevelTrainer
     from transformers import PreTrainedTokenizerFast
 
     from .tokenization import CharWordTokenizer
@@ -111,6 +110,74 @@ def build_tokenizer(
     Raises:
         UserError: for an impossible value, or when nothing reaches `min_count`.
     """
+    check_tokenizer(kind, min_count, max_size, special_tokens, max_length, max_characters)
+
+    from tokenizers import trainers
+
+    specials = all_special_tokens(special_tokens)
+    tokenizer = blank_tokenizer(kind, lowercase)
+    size = len(specials) + (1 << 31 if max_size is None else max_size)
+    trainer = trainers.WordLevelTrainer(
+        vocab_size=size, min_frequency=min_count, special_tokens=specials, show_progress=False
+    )
+    tokenizer.train_from_iterator(without_tokens(specials, texts), trainer)
+    if tokenizer.get_vocab_size() == len(specials):
+        # The counts stay in the trainer, whose only window on them is its pickled state.
+        counts: dict[str, int] = json.loads(trainer.__getstate__())["WordLevelTrainer"].get("words", {})
+        raise UserError(_nothing_left(counts, kind, min_count))
+    return _with_roles(tokenizer, specials, max_length, max_characters)
+
+
+def tokenizer_from_counts(
+    words: Sequence[str],
+    counts: np.ndarray,
+    *,
+    kind: str = "word",
+    min_count: int = 5,
+    max_size: int | None = 50000,
+    lowercase: bool = True,
+    special_tokens: Sequence[str] = (),
+) -> PreTrainedTokenizerFast:
+    """The tokenizer that `build_tokenizer` makes of a text in which each of `words` occurs so many times.
+
+    Args:
+        words: different ones, as the normalizer and pre-tokenizer of the kind give them.
+        counts: int64 `(words,)`.
+
+    Raises:
+        UserError: for an impossible value, or when nothing reaches `min_count`.
+    """
+    check_tokenizer(kind, min_count, max_size, special_tokens)
+
+    from tokenizers import models
+
+    specials = all_special_tokens(special_tokens)
+    frequent = np.flatnonzero(counts >= min_count).tolist()
+    numbers = counts.tolist()
+    kept = [words[index] for index in sorted(frequent, key=lambda index: (-numbers[index], words[index]))[:max_size]]
+    # A word that is spelled like a special token takes a second id from it, as in the trainer of tokenizers.
+    vocabulary = {token: index for index, token in enumerate([*specials, *kept])}
+    tokenizer = blank_tokenizer(kind, lowercase)
+    tokenizer.model = models.WordLevel(vocabulary, unk_token=UNK)
+    tokenizer.add_special_tokens(specials)
+    if tokenizer.get_vocab_size() == len(specials):
+        raise UserError(_nothing_left(dict(zip(words, numbers, strict=True)), kind, min_count))
+    return _with_roles(tokenizer, specials)
+
+
+def check_tokenizer(
+    kind: str,
+    min_count: int,
+    max_size: int | None,
+    special_tokens: Sequence[str],
+    max_length: int | None = None,
+    max_characters: int | None = None,
+) -> None:
+    """Refuse impossible settings of `build_tokenizer`.
+
+    Raises:
+        UserError: naming the setting, its value and what is allowed.
+    """
     if kind not in KINDS:
         raise UserError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
     for name, value in (("min_count", min_count), ("max_size", max_size), ("max_length", max_length)):
@@ -121,12 +188,16 @@ def build_tokenizer(
     if not all(special_tokens):
         raise UserError("special_tokens must not hold an empty string")
 
-    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
 
-    from .tokenization import CharWordTokenizer
+def all_special_tokens(special_tokens: Sequence[str]) -> list[str]:
+    """Padding, the unknown token and `special_tokens`, each once, in the order of their ids."""
+    return list(dict.fromkeys([PAD, UNK, *special_tokens]))
 
-    specials = list(dict.fromkeys([PAD, UNK, *special_tokens]))
+
+def blank_tokenizer(kind: str, lowercase: bool) -> Tokenizer:
+    """A tokenizer that cuts text as the kind does, and knows no word yet."""
+    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+
     tokenizer = Tokenizer(models.WordLevel({PAD: 0, UNK: 1}, unk_token=UNK))
     # NFKC makes two words of some characters (´ becomes a space and an accent): not where words are settled.
     steps: list[normalizers.Normalizer] = [] if kind == "whitespace" else [normalizers.NFKC()]
@@ -142,14 +213,17 @@ def build_tokenizer(
         tokenizer.pre_tokenizer = pre_tokenizers.Split(pattern, behavior="removed", invert=True)
     if kind in CHAR_PATTERNS:
         tokenizer.decoder = decoders.Fuse()  # without a decoder tokens are joined by spaces
+    return tokenizer
 
-    size = len(specials) + (1 << 31 if max_size is None else max_size)
-    trainer = trainers.WordLevelTrainer(
-        vocab_size=size, min_frequency=min_count, special_tokens=specials, show_progress=False
-    )
-    tokenizer.train_from_iterator(_without(specials, texts), trainer)
-    if tokenizer.get_vocab_size() == len(specials):
-        raise UserError(_nothing_left(trainer, kind, min_count))
+
+def _with_roles(
+    tokenizer: Tokenizer, specials: list[str], max_length: int | None = None, max_characters: int | None = None
+) -> PreTrainedTokenizerFast:
+    """What transformers loads: the tokenizer, and which of its special tokens has which role."""
+    from transformers import PreTrainedTokenizerFast
+
+    from .tokenization import CharWordTokenizer
+
     roles = {ROLES[token]: token for token in specials if token in ROLES}
     settings: dict[str, Any] = {"pad_token": PAD, "unk_token": UNK, "padding_side": "right", **roles}
     settings |= {"clean_up_tokenization_spaces": False}
@@ -182,7 +256,7 @@ def extend_tokenizer(
     counter.normalizer = tokenizer.backend_tokenizer.normalizer
     counter.pre_tokenizer = tokenizer.backend_tokenizer.pre_tokenizer
     trainer = trainers.WordLevelTrainer(vocab_size=1 << 31, min_frequency=min_count, show_progress=False)
-    counter.train_from_iterator(_without(tokenizer.all_special_tokens, texts), trainer)
+    counter.train_from_iterator(without_tokens(tokenizer.all_special_tokens, texts), trainer)
     vocabulary, counted = content["model"]["vocab"], counter.get_vocab()
     for word in sorted(counted, key=counted.__getitem__):
         vocabulary.setdefault(word, len(vocabulary))
@@ -254,7 +328,7 @@ def _chunks(texts: Iterable[str], characters: int = 1 << 18) -> Iterator[list[st
         yield chunk
 
 
-def _without(specials: list[str], texts: Iterable[str]) -> Iterator[str]:
+def without_tokens(specials: list[str], texts: Iterable[str]) -> Iterator[str]:
     """Encoding finds special tokens in the text (Wikitext's `<unk>`) before it looks for words: so must counting."""
     for text in texts:
         for token in specials:
@@ -263,10 +337,8 @@ def _without(specials: list[str], texts: Iterable[str]) -> Iterator[str]:
         yield text
 
 
-def _nothing_left(trainer: WordLevelTrainer, kind: str, min_count: int) -> str:
+def _nothing_left(words: dict[str, int], kind: str, min_count: int) -> str:
     noun = "character" if kind in CHAR_PATTERNS else "word"
-    # The counts stay in the trainer, whose only window on them is its pickled state.
-    words: dict[str, int] = json.loads(trainer.__getstate__())["WordLevelTrainer"].get("words", {})
     if not words:
         return f"the corpus holds no {noun} at all: give text"
     word, count = min(words.items(), key=lambda item: (-item[1], item[0]))
