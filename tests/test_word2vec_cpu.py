@@ -6,15 +6,17 @@ import torch
 from transformers import AutoModelForPreTraining, set_seed
 from wordemb_hf.modeling.configuration_word2vec import Word2VecConfig
 
+from wordemb_hf.errors import UserError
 from wordemb_hf.vocabulary import Ids
 
 pytest.importorskip("numba", reason="the CPU engine needs numba")
 
 from wordemb_hf.word2vec import cpu_engine
-from wordemb_hf.word2vec.cpu_engine import stretch_length, train_on_cpu
+from wordemb_hf.word2vec.cpu_engine import CPUEngine
 from wordemb_hf.word2vec.sampling import alias_table, keep_thresholds
 
 VOCABULARY = 30
+STRETCH = 150  # words: it cuts documents, and leaves a rest
 MASK = (1 << 64) - 1
 
 
@@ -47,6 +49,16 @@ def make_model(ids: Ids, **fields):
                 table[word, : counts[word]] = rng.integers(1, fields["num_ngram_buckets"] + 1, counts[word])
             model.word2vec.word_ngrams.copy_(torch.from_numpy(table))
     return model
+
+
+def train(model, ids: Ids, *pieces: int, **options) -> list[float]:
+    """Train to the end, in pieces that end at these stretches; the losses that were reported."""
+    losses: list[float] = []
+    options = {"epochs": 2, "learning_rate": 0.1, "seed": 5, "threads": 1, **options}
+    for first, last in zip((0, *pieces), (*pieces, None), strict=True):
+        with CPUEngine(model, ids, **options) as engine:
+            engine.train(first, last, on_progress=lambda progress: losses.append(progress.loss))
+    return losses
 
 
 def outputs(model) -> torch.Tensor:
@@ -85,7 +97,7 @@ class Oracle:
         self.noise = alias_table(np.where(counts > 0, counts.astype(float) ** self.config.negative_exponent, 0))
 
     def train(self, epochs: int, learning_rate: float, seed: int) -> None:
-        words, length = len(self.ids.ids), stretch_length(len(self.ids.ids))
+        words, length = len(self.ids.ids), STRETCH
         number = 0
         for epoch in range(epochs):
             for start in range(0, words, length):
@@ -166,19 +178,95 @@ VARIANTS = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def short_stretches(monkeypatch):
+    monkeypatch.setattr(cpu_engine, "stretch_length", lambda words: STRETCH)
+
+
 @pytest.mark.parametrize("fields", VARIANTS, ids=lambda fields: "-".join(map(str, fields.values())) or "default")
-def test_the_numbers_are_those_of_loops(fields, monkeypatch):
-    monkeypatch.setattr(cpu_engine, "stretch_length", lambda words: 150)  # cuts documents, and leaves a rest
-    monkeypatch.setitem(globals(), "stretch_length", lambda words: 150)
+def test_the_numbers_are_those_of_loops(fields):
     ids = make_corpus()
     model = make_model(ids, **fields)
     oracle = Oracle(model, ids)
     before = oracle.inputs.copy()
     oracle.train(epochs=2, learning_rate=0.1, seed=5)
-    train_on_cpu(model, ids, epochs=2, learning_rate=0.1, seed=5, threads=1)
+    train(model, ids)
     np.testing.assert_allclose(model.word2vec.word_embeddings.weight.detach().numpy(), oracle.inputs, atol=1e-5)
     np.testing.assert_allclose(outputs(model).detach().numpy(), oracle.outputs, atol=1e-5)
     if oracle.ngrams is not None:
         np.testing.assert_allclose(model.word2vec.ngram_embeddings.weight.detach().numpy(), oracle.ngrams, atol=1e-5)
     assert np.abs(oracle.inputs - before).max() > 0.05 and not (oracle.inputs - before)[:2].any()
     assert model.word2vec.word_embeddings.weight.is_contiguous()
+
+
+def test_one_thread_gives_the_same_numbers_also_in_pieces():
+    ids = make_corpus()
+    whole, pieces = make_model(ids), make_model(ids)
+    train(whole, ids)
+    train(pieces, ids, 1, 4)
+    for name, weight in whole.state_dict().items():
+        assert torch.equal(weight, pieces.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("loss", ["negative_sampling", "hierarchical_softmax"])
+@pytest.mark.parametrize("algorithm", ["skipgram", "cbow"])
+def test_the_loss_that_is_shown_is_that_of_the_model(loss, algorithm):
+    # One window in a document: the only one, and measured. It learns nothing, so the model can be asked afterwards.
+    ids = Ids(np.array([5, 9], np.int32), np.array([0, 2], np.int64))
+    corpus = make_corpus()
+    model = make_model(corpus, loss=loss, algorithm=algorithm, subsample_threshold=0, num_negatives=400)
+    (shown,) = train(model, ids, epochs=1, learning_rate=1e-12)
+    pair = {"input_ids": torch.tensor([[9]]), "labels": torch.tensor([5])}
+    with torch.no_grad():
+        expected = torch.stack([model(**pair).loss for _ in range(50)]).mean().item()
+    assert shown == pytest.approx(expected, rel=0.05 if loss == "negative_sampling" else 1e-4)
+
+
+def test_threads_find_what_stands_together():
+    # Words 2 to 11 stand with each other, and so do 12 to 21.
+    rng = np.random.default_rng(0)
+    topics = rng.integers(0, 2, 600)
+    ids = np.concatenate([rng.integers(2 + 10 * topic, 12 + 10 * topic, 20) for topic in topics]).astype(np.int32)
+    corpus = Ids(ids, np.arange(0, len(ids) + 1, 20))
+    model = make_model(corpus, subsample_threshold=0)
+    losses = train(model, corpus, threads=3, epochs=5)
+    assert losses[-1] < losses[0]
+    vectors = torch.nn.functional.normalize(model.word2vec.word_embeddings.weight[2:22], dim=1)
+    alike = (vectors @ vectors.T).fill_diagonal_(-1).argmax(1)
+    assert ((alike < 10) == (torch.arange(20) < 10)).all()
+
+
+def test_processes_share_the_text():
+    """Each takes its part of the stretches: two of them, one after the other, read all of it once."""
+    ids = make_corpus()
+    model = make_model(ids)
+    seen: list[int] = []
+    with CPUEngine(model, ids, epochs=2, learning_rate=0.1, threads=1) as engine:
+        engine._learn = lambda stretch, loss: seen.append(stretch)
+        engine.train(part=(0, 2))
+        engine.train(part=(1, 2))
+    assert sorted(seen) == list(range(engine.stretches)) == list(range(6)) and seen[:3] == [0, 2, 4]
+
+
+def test_a_rate_that_diverges_is_named():
+    ids = make_corpus()
+    with pytest.raises(UserError, match=r"learning_rate is 1e\+30: after .* words the loss is no number any more"):
+        train(make_model(ids), ids, learning_rate=1e30)
+
+
+def test_documents_without_a_pair_of_words():
+    ids = Ids(np.array([2, 3, 4], np.int32), np.array([0, 0, 1, 2, 3, 3], np.int64))
+    model = make_model(make_corpus())
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    assert train(model, ids) == []
+    assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
+
+
+def test_the_alias_table_draws_by_weight():
+    weights = np.array([0, 0, 5.0, 1, 0, 100, 3, 0.5])
+    table = alias_table(weights).astype(np.float64)
+    own = (table[:, 0] + 1) / 2**32
+    share = np.zeros(len(weights))
+    np.add.at(share, np.arange(len(weights)), np.where(table[:, 0] > 0, own, 0))
+    np.add.at(share, table[:, 1].astype(int), 1 - np.where(table[:, 0] > 0, own, 0))
+    np.testing.assert_allclose(share / len(weights), weights / weights.sum(), atol=1e-8)

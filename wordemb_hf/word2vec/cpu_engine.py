@@ -8,9 +8,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -43,31 +42,15 @@ class Progress:
     loss: float
 
 
-def count_stretches(ids: Ids) -> int:
-    """How many stretches an epoch has."""
-    return -(-len(ids.ids) // stretch_length(len(ids.ids)))
-
-
 def stretch_length(words: int) -> int:
     """Words of a stretch: fewer in a short text, where the learning rate would fall in large steps."""
     return min(_STRETCH, max(words // 100, 1000))
 
 
-def train_on_cpu(
-    model: Any,
-    ids: Ids,
-    *,
-    epochs: int,
-    learning_rate: float,
-    floor: float = 1e-4,
-    seed: int = 0,
-    threads: int | None = None,
-    first: int = 0,
-    last: int | None = None,
-    part: tuple[int, int] = (0, 1),
-    on_progress: Callable[[Progress], None] | None = None,
-) -> float:
-    """Train the weights of a `Word2VecForPreTraining`, whose words have been counted.
+class CPUEngine:
+    """Trains the weights of a `Word2VecForPreTraining`, whose words have been counted; used as a context manager.
+
+    Within it the parameters may be views of wider tables; behind it they are contiguous again.
 
     Args:
         model: on the CPU, in float32.
@@ -77,77 +60,113 @@ def train_on_cpu(
         floor: the share of it below which it does not fall.
         seed: of all that is drawn.
         threads: that work without locks; all cores if missing. One gives the same numbers in every run.
-        first: the stretch to begin with, of `epochs * count_stretches(ids)`.
-        last: the one to stop before; the last one if missing.
-        part: this process's number, and how many share the text: each takes every so-many-th stretch.
-        on_progress: called about twice a second.
 
-    Returns:
-        Mean loss of a prediction in the last epoch that was read.
-
-    Raises:
-        UserError: when the loss is no number any more.
+    Attributes:
+        stretches: how many there are in all epochs together.
     """
-    length, stretches = stretch_length(len(ids.ids)), count_stretches(ids)
-    last = epochs * stretches if last is None else last
-    threads = min(threads or os.cpu_count() or 1, max(last - first, 1))
-    with _tables(model) as (tables, width):
-        kernel, arguments = _kernel(model, tables, width)
-        if not is_kept(kernel):
+
+    def __init__(
+        self,
+        model: Any,
+        ids: Ids,
+        *,
+        epochs: int,
+        learning_rate: float,
+        floor: float = 1e-4,
+        seed: int = 0,
+        threads: int | None = None,
+    ):
+        self.model, self.ids, self.epochs = model, ids, epochs
+        self.learning_rate, self.floor, self.seed = learning_rate, floor, seed
+        self.threads = threads or len(os.sched_getaffinity(0))
+        self._length = stretch_length(len(ids.ids))
+        self._stretches = -(-len(ids.ids) // self._length)  # of an epoch
+        self.stretches = epochs * self._stretches
+
+    def __enter__(self) -> Self:
+        tables = _tables(self.model)
+        flat = [_in_eights(table.weight) for table in tables]
+        missing = [np.zeros(0, np.float32)] * (len(Tables._fields) - len(flat))
+        width = flat[0].size // self.model.config.vocab_size
+        self._kernel, self._arguments = _kernel(self.model, Tables(*flat, *missing), width)
+        if not is_kept(self._kernel):
             print(translate("Compiling for this processor; this is done once …"), flush=True)
-        offsets = ids.offsets
+        return self
 
-        def work(numbers: Iterator[int], loss: np.ndarray) -> None:
-            for number in numbers:
-                epoch, place = divmod(number, stretches)
-                start = place * length
-                stop = min(start + length, len(ids.ids))
-                read = (epoch * len(ids.ids) + start) / (epochs * len(ids.ids))
-                rate = np.float32(learning_rate * max(1 - read, floor))
-                document = int(np.searchsorted(offsets, start, "right")) - 1
-                kernel(ids.ids, offsets, document, start, stop, *arguments, rate, _seed_of(seed, number), loss)
+    def __exit__(self, *error) -> None:
+        for table in _tables(self.model):
+            table.weight.data = table.weight.data.contiguous()
 
-        sums, done, size = np.zeros(2), first, max(threads, 4)
-        while done < last:
-            until = min(done + size * part[1], last)
-            losses, began = np.zeros((threads, 2)), time.perf_counter()
-            _run(threads, work, iter(range(done + part[0], until, part[1])), losses)
-            measured = losses.sum(0)
-            if not np.isfinite(measured[0]):
+    def words_before(self, stretch: int) -> int:
+        """Words of the text in the stretches before this one, in all epochs."""
+        epoch, place = divmod(stretch, self._stretches)
+        return epoch * len(self.ids.ids) + place * self._length
+
+    def train(
+        self,
+        first: int = 0,
+        last: int | None = None,
+        part: tuple[int, int] = (0, 1),
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        """Learn from the stretches from `first` up to `last`.
+
+        Args:
+            first: the stretch to begin with.
+            last: the one to stop before; the end if missing.
+            part: this process's number, and how many share the text: each takes every so-many-th stretch.
+            on_progress: called about twice a second.
+
+        Raises:
+            UserError: when the loss is no number any more.
+        """
+        last = self.stretches if last is None else last
+        number, processes = part
+        size = 4 * self.threads  # stretches between two looks at the loss
+        while first < last:
+            until = min(first + size * processes, last)
+            began = time.perf_counter()
+            loss, predictions = self._work(iter(range(first + number, until, processes)))
+            if not np.isfinite(loss):
                 raise UserError(
-                    f"learning_rate is {learning_rate}: the loss is no number any more after "
-                    f"{until * length:,} words; choose a smaller one"
+                    f"learning_rate is {self.learning_rate}: after {self.words_before(until):,} words the loss is no "
+                    "number any more; choose a smaller one"
                 )
-            if done // stretches != (until - 1) // stretches:
-                sums[:] = 0
-            sums += measured
-            done = until
-            size = max(threads, int(size * min(_ROUND / max(time.perf_counter() - began, 1e-3), 4)))
-            if on_progress is not None:
-                words = done // stretches * len(ids.ids) + min(done % stretches * length, len(ids.ids))
-                on_progress(Progress(words, measured[0] / max(measured[1], 1)))
-    return float(sums[0] / max(sums[1], 1))
+            first, seconds = until, time.perf_counter() - began
+            size = max(self.threads, int(size * min(_ROUND / max(seconds, 1e-3), 4)))
+            if on_progress is not None and predictions:
+                on_progress(Progress(self.words_before(until), loss / predictions))
 
+    def _work(self, stretches: Iterator[int]) -> tuple[float, float]:
+        """Let threads take stretches until there are none; the measured loss, and of how many predictions."""
+        losses, errors = np.zeros((self.threads, 2)), []
 
-def _run(threads: int, work: Callable[[Iterator[int], np.ndarray], None], numbers: Iterator[int], losses: np.ndarray):
-    """Let threads take numbers from one iterator until there are none; the first error of a thread is raised here."""
-    if threads == 1:
-        return work(numbers, losses[0])
-    errors: list[BaseException] = []
+        def work(loss: np.ndarray) -> None:
+            try:
+                for stretch in stretches:  # taking the next one is atomic in CPython
+                    self._learn(stretch, loss)
+            except BaseException as error:
+                errors.append(error)
 
-    def guarded(loss: np.ndarray) -> None:
-        try:
-            work(numbers, loss)
-        except BaseException as error:
-            errors.append(error)
+        workers = [threading.Thread(target=work, args=(loss,)) for loss in losses[1:]]
+        for worker in workers:
+            worker.start()
+        work(losses[0])
+        for worker in workers:
+            worker.join()
+        if errors:
+            raise errors[0]
+        return tuple(losses.sum(0).tolist())
 
-    workers = [threading.Thread(target=guarded, args=(loss,)) for loss in losses]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    if errors:
-        raise errors[0]
+    def _learn(self, stretch: int, loss: np.ndarray) -> None:
+        words = len(self.ids.ids)
+        start = stretch % self._stretches * self._length
+        share = self.words_before(stretch) / (self.epochs * words)
+        rate = np.float32(self.learning_rate * max(1 - share, self.floor))
+        document = int(np.searchsorted(self.ids.offsets, start, "right")) - 1
+        stop = min(start + self._length, words)
+        seed = _seed_of(self.seed, stretch)
+        self._kernel(self.ids.ids, self.ids.offsets, document, start, stop, *self._arguments, rate, seed, loss)
 
 
 def _seed_of(seed: int, number: int) -> np.uint64:
@@ -179,20 +198,11 @@ def _kernel(model: Any, tables: Tables, width: int) -> tuple[Any, tuple[Any, ...
     return kernel, (tables, draws, width, config.window_size, 0 if hierarchical else config.num_negatives)
 
 
-@contextmanager
-def _tables(model: Any) -> Iterator[tuple[Tables, int]]:
-    """The model's tables as the kernels want them; in the end its parameters are contiguous again."""
-    outputs = model.get_output_embeddings() or model.node_embeddings
-    embeddings = [model.word2vec.word_embeddings, outputs]
-    if model.config.num_ngram_buckets:
-        embeddings.append(model.word2vec.ngram_embeddings)
-    flat = [_in_eights(table.weight) for table in embeddings]
-    empty = np.zeros(0, np.float32)
-    try:
-        yield Tables(*flat, *([empty] if len(flat) == 2 else [])), flat[0].size // model.config.vocab_size
-    finally:
-        for table in embeddings:
-            table.weight.data = table.weight.data.contiguous()
+def _tables(model: Any) -> list[nn.Embedding]:
+    """What is learnt, in the order of `Tables`."""
+    hierarchical = model.config.loss == "hierarchical_softmax"
+    tables = [model.word2vec.word_embeddings, model.node_embeddings if hierarchical else model.output_embeddings]
+    return [*tables, model.word2vec.ngram_embeddings] if model.config.num_ngram_buckets else tables
 
 
 def _in_eights(weight: nn.Parameter) -> np.ndarray:
