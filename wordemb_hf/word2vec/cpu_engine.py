@@ -23,6 +23,7 @@ from .draws import Draws, Tables
 from .means import train_cbow, train_skipgram_ngrams
 from .sampling import alias_table, keep_thresholds
 from .skipgram import train_skipgram
+from .tables import learnt_tables
 from .tiles import LANES
 
 _STRETCH = 10_000  # words, as in gensim: the learning rate is constant within one
@@ -34,12 +35,16 @@ class Progress:
     """How far the training has come.
 
     Args:
+        stretch: the one that comes next.
         words: words of the text that were read, in all epochs so far.
         loss: mean loss of a prediction since the last report, measured on some of the windows.
+        learning_rate: at this point.
     """
 
+    stretch: int
     words: int
     loss: float
+    learning_rate: float
 
 
 def stretch_length(words: int) -> int:
@@ -63,6 +68,7 @@ class CPUEngine:
 
     Attributes:
         stretches: how many there are in all epochs together.
+        length: words of a stretch.
     """
 
     def __init__(
@@ -79,12 +85,12 @@ class CPUEngine:
         self.model, self.ids, self.epochs = model, ids, epochs
         self.learning_rate, self.floor, self.seed = learning_rate, floor, seed
         self.threads = threads or len(os.sched_getaffinity(0))
-        self._length = stretch_length(len(ids.ids))
-        self._stretches = -(-len(ids.ids) // self._length)  # of an epoch
+        self.length = stretch_length(len(ids.ids))
+        self._stretches = -(-len(ids.ids) // self.length)  # of an epoch
         self.stretches = epochs * self._stretches
 
     def __enter__(self) -> Self:
-        tables = _tables(self.model)
+        tables = learnt_tables(self.model)
         flat = [_in_eights(table.weight) for table in tables]
         missing = [np.zeros(0, np.float32)] * (len(Tables._fields) - len(flat))
         width = flat[0].size // self.model.config.vocab_size
@@ -94,13 +100,13 @@ class CPUEngine:
         return self
 
     def __exit__(self, *error) -> None:
-        for table in _tables(self.model):
+        for table in learnt_tables(self.model):
             table.weight.data = table.weight.data.contiguous()
 
     def words_before(self, stretch: int) -> int:
         """Words of the text in the stretches before this one, in all epochs."""
         epoch, place = divmod(stretch, self._stretches)
-        return epoch * len(self.ids.ids) + place * self._length
+        return epoch * len(self.ids.ids) + place * self.length
 
     def train(
         self,
@@ -135,7 +141,7 @@ class CPUEngine:
             first, seconds = until, time.perf_counter() - began
             size = max(self.threads, int(size * min(_ROUND / max(seconds, 1e-3), 4)))
             if on_progress is not None and predictions:
-                on_progress(Progress(self.words_before(until), loss / predictions))
+                on_progress(Progress(until, self.words_before(until), loss / predictions, self._rate(until)))
 
     def _work(self, stretches: Iterator[int]) -> tuple[float, float]:
         """Let threads take stretches until there are none; the measured loss, and of how many predictions."""
@@ -158,13 +164,16 @@ class CPUEngine:
             raise errors[0]
         return tuple(losses.sum(0).tolist())
 
+    def _rate(self, stretch: int) -> float:
+        share = self.words_before(stretch) / (self.epochs * len(self.ids.ids))
+        return self.learning_rate * max(1 - share, self.floor)
+
     def _learn(self, stretch: int, loss: np.ndarray) -> None:
         words = len(self.ids.ids)
-        start = stretch % self._stretches * self._length
-        share = self.words_before(stretch) / (self.epochs * words)
-        rate = np.float32(self.learning_rate * max(1 - share, self.floor))
+        start = stretch % self._stretches * self.length
+        rate = np.float32(self._rate(stretch))
         document = int(np.searchsorted(self.ids.offsets, start, "right")) - 1
-        stop = min(start + self._length, words)
+        stop = min(start + self.length, words)
         seed = _seed_of(self.seed, stretch)
         self._kernel(self.ids.ids, self.ids.offsets, document, start, stop, *self._arguments, rate, seed, loss)
 
@@ -196,13 +205,6 @@ def _kernel(model: Any, tables: Tables, width: int) -> tuple[Any, tuple[Any, ...
     else:
         kernel = train_skipgram_ngrams if config.num_ngram_buckets else train_skipgram
     return kernel, (tables, draws, width, config.window_size, 0 if hierarchical else config.num_negatives)
-
-
-def _tables(model: Any) -> list[nn.Embedding]:
-    """What is learnt, in the order of `Tables`."""
-    hierarchical = model.config.loss == "hierarchical_softmax"
-    tables = [model.word2vec.word_embeddings, model.node_embeddings if hierarchical else model.output_embeddings]
-    return [*tables, model.word2vec.ngram_embeddings] if model.config.num_ngram_buckets else tables
 
 
 def _in_eights(weight: nn.Parameter) -> np.ndarray:
