@@ -53,7 +53,6 @@ class CRFTokenClassificationHead(TokenClassificationHead):
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
-        character_ids: Tensor | None = None,
         labels: Tensor | None = None,
         output_hidden_states: bool | None = None,
         **kwargs,
@@ -68,7 +67,7 @@ class CRFTokenClassificationHead(TokenClassificationHead):
         Args:
             input_ids: `(batch, length)`; or `inputs_embeds`, `(batch, length, width)`.
             attention_mask: 1 where there is a token, `(batch, length)`.
-            character_ids: how each token is spelled, `(batch, length, characters)`, for a family that reads it.
+            kwargs: what else the backbone reads of each token.
             labels: tag ids `(batch, length)`; -100 where there is nothing to learn, and where a CRF sums over all tags.
 
         Returns:
@@ -81,7 +80,6 @@ class CRFTokenClassificationHead(TokenClassificationHead):
             "input_ids": input_ids,
             "attention_mask": attention_mask,
             "inputs_embeds": inputs_embeds,
-            "character_ids": character_ids,
             "output_hidden_states": output_hidden_states,
             **kwargs,
         }

@@ -1,11 +1,13 @@
 """From what a tokenizer gives to word vectors and a mask, the first step of every model."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 
 def look_up_words(
-    table: nn.Embedding,
+    table: Callable[[Tensor], Tensor],
     input_ids: Tensor | None,
     attention_mask: Tensor | None,
     inputs_embeds: Tensor | None,
@@ -14,7 +16,7 @@ def look_up_words(
     """Look words up, and tell words from padding.
 
     Args:
-        table: the word vectors, `(vocabulary, width)`.
+        table: from ids to their vectors: an `nn.Embedding`, or what does more than look up.
         input_ids: word ids, `(batch, length)`; either these or `inputs_embeds`.
         attention_mask: 1 where there is a token, `(batch, length)`; without it, every id but `pad_token_id` is a token.
         inputs_embeds: vectors in place of ids, `(batch, length, width)`.
@@ -55,7 +57,7 @@ def token_mask(
 
 
 def embed_words(
-    table: nn.Embedding,
+    table: Callable[[Tensor], Tensor],
     input_ids: Tensor | None,
     attention_mask: Tensor | None,
     inputs_embeds: Tensor | None,

@@ -6,14 +6,18 @@ The one block that reads a config. A family's class is the mixin, the family's o
         backbone_class = XModel
 
 The contract: `base_model_prefix` names the attribute that holds the backbone; the backbone's forward takes `input_ids`,
-`attention_mask`, `inputs_embeds`, `output_hidden_states` and whatever else the family's tokenizer gives, and returns
+`attention_mask`, `inputs_embeds`, `output_hidden_states` and, as `<what>_ids`, what else the family's tokenizer gives of
+each token, such as `character_ids`, which a head hands on; it returns
 `last_hidden_state (batch, length, hidden_size)` and `pooler_output (batch, hidden_size)`, and `attentions` where it has
 any; the config has `hidden_size`, `num_labels`, `problem_type` and `classifier_dropout`. Each head's parameters have a
 name of their own (`classifier`, `tagger`): under one shared name, one head would load the other's weights without a
 word.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter, signature
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -34,6 +38,11 @@ class _Head(_Mixin):
 
     # Trainer: the loss is a mean over this batch, so it must be divided when gradients are accumulated.
     accepts_loss_kwargs = False
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "backbone_class" in vars(cls):
+            cls.forward = _naming_ids(cls.forward, cls.backbone_class.forward)
 
     def __init__(self, config):
         super().__init__(config)
@@ -67,7 +76,6 @@ class SequenceClassificationHead(_Head):
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
-        character_ids: Tensor | None = None,
         labels: Tensor | None = None,
         output_hidden_states: bool | None = None,
         **kwargs,
@@ -77,19 +85,14 @@ class SequenceClassificationHead(_Head):
         Args:
             input_ids: `(batch, length)`; or `inputs_embeds`, `(batch, length, width)`.
             attention_mask: 1 where there is a token, `(batch, length)`.
-            character_ids: how each token is spelled, `(batch, length, characters)`, for a family that reads it.
+            kwargs: what else the backbone reads of each token.
             labels: class ids `(batch,)`; floats `(batch, num_labels)` for several labels or a regression.
 
         Returns:
             `loss` (with labels) and `logits (batch, num_labels)`.
         """
         outputs = self.run_backbone(
-            input_ids,
-            attention_mask,
-            inputs_embeds,
-            character_ids=character_ids,  # by name: Trainer drops from a batch what a forward does not name
-            output_hidden_states=output_hidden_states,
-            **kwargs,
+            input_ids, attention_mask, inputs_embeds, output_hidden_states=output_hidden_states, **kwargs
         )
         logits = self.classifier(self.dropout(outputs.pooler_output))  # (batch, num_labels)
         loss = None
@@ -115,7 +118,6 @@ class TokenClassificationHead(_Head):
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
-        character_ids: Tensor | None = None,
         labels: Tensor | None = None,
         output_hidden_states: bool | None = None,
         **kwargs,
@@ -125,19 +127,14 @@ class TokenClassificationHead(_Head):
         Args:
             input_ids: `(batch, length)`; or `inputs_embeds`, `(batch, length, width)`.
             attention_mask: 1 where there is a token, `(batch, length)`.
-            character_ids: how each token is spelled, `(batch, length, characters)`, for a family that reads it.
+            kwargs: what else the backbone reads of each token.
             labels: tag ids `(batch, length)`, -100 where there is nothing to learn.
 
         Returns:
             `loss` (with labels) and `logits (batch, length, num_labels)`.
         """
         outputs = self.run_backbone(
-            input_ids,
-            attention_mask,
-            inputs_embeds,
-            character_ids=character_ids,  # by name: Trainer drops from a batch what a forward does not name
-            output_hidden_states=output_hidden_states,
-            **kwargs,
+            input_ids, attention_mask, inputs_embeds, output_hidden_states=output_hidden_states, **kwargs
         )
         logits = self.tagger(self.dropout(outputs.last_hidden_state))  # (batch, length, num_labels)
         loss = None
@@ -147,3 +144,25 @@ class TokenClassificationHead(_Head):
         return TokenClassifierOutput(
             loss=loss, logits=logits, hidden_states=outputs.hidden_states, attentions=outputs.attentions
         )
+
+
+def _naming_ids(forward: Callable, backbone_forward: Callable) -> Callable:
+    """A head's forward whose signature also names the ids that only the backbone's does.
+
+    They are among its `kwargs` anyway, but Trainer drops from a batch what the signature of a forward does not name.
+    """
+    own = signature(forward).parameters
+    further = [
+        parameter.replace(kind=Parameter.KEYWORD_ONLY)
+        for name, parameter in signature(backbone_forward).parameters.items()
+        if name.endswith("_ids") and name not in own
+    ]
+
+    @wraps(forward)
+    def named(*args, **kwargs):
+        return forward(*args, **kwargs)
+
+    *positional, rest = own.values()
+    shown: Any = named
+    shown.__signature__ = signature(forward).replace(parameters=[*positional, *further, rest])
+    return named

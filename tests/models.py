@@ -91,6 +91,8 @@ class Family:
         mixes_layers: whether a token's vector is made of all layers' and not the last one's.
         takes_vectors: whether `inputs_embeds` can stand in place of ids.
         inputs: what a batch holds beside ids and mask, by variant: from the ids, `(batch, length)`.
+        look_up: the vectors of a batch's ids, those that `inputs_embeds` can stand in place of.
+        made_anew: state that a smaller vocabulary makes anew, as named in any class.
         cannot_resize: Auto classes whose objective is bound to the vocabulary.
         prepare: sets what only a corpus would set.
     """
@@ -106,6 +108,10 @@ class Family:
     mixes_layers: bool = False
     takes_vectors: bool = True
     inputs: dict[str, Callable[[Tensor], Batch]] = field(default_factory=dict)
+    look_up: Callable[[PreTrainedModel, Batch], Tensor] = lambda model, batch: model.get_input_embeddings()(
+        batch["input_ids"]
+    )
+    made_anew: frozenset[str] = frozenset()
     cannot_resize: frozenset[str] = frozenset()
     prepare: Callable[[PreTrainedModel], Any] = lambda model: None
 
@@ -129,9 +135,25 @@ def _window_labels(config: PreTrainedConfig, batch: Batch) -> Batch:
     return {"labels": words, "negative_ids": noise}
 
 
-def _count_words(model: PreTrainedModel) -> None:
+def _know_words(model: PreTrainedModel) -> None:
+    """How often each word occurs, and which n-grams it has: a different number of them each, `<pad>` and `<unk>` none."""
     if hasattr(model, "word_counts"):
-        model.word_counts[2:] = torch.arange(len(model.word_counts), 2, -1)
+        model.set_word_counts(torch.arange(len(model.word_counts), 0, -1))
+    if hasattr(model, "node_embeddings"):
+        model.node_embeddings.weight.uniform_(-0.5, 0.5)  # those of a new tree are zeros
+    model.base_model.set_word_ngrams(_ngrams(torch.arange(model.config.vocab_size)))
+
+
+def _ngrams(words: Tensor) -> Tensor:
+    numbers = torch.arange(5)
+    buckets = (words.unsqueeze(-1) * 7 + numbers * 3) % 12 + 1
+    return buckets.where((numbers < words.unsqueeze(-1) % 6) & (words.unsqueeze(-1) > 1), 0)  # (..., ngrams)
+
+
+def _unseen(ids: Tensor) -> Batch:
+    """Every third word is one that the vocabulary does not know, whatever its id says."""
+    unseen = (ids > 1) & (ids % 3 == 0)
+    return {"ngram_ids": _ngrams(ids + 1).where(unseen.unsqueeze(-1), 0)}
 
 
 WORD2VEC = {"vocab_size": VOCABULARY, "hidden_size": 8, "window_size": 2, "num_negatives": 3}
@@ -346,14 +368,26 @@ FAMILIES = [
     ),
     Family(
         name="word2vec",
-        variants={algorithm: {**WORD2VEC, "algorithm": algorithm} for algorithm in ("skipgram", "cbow")},
+        variants={
+            "skipgram": WORD2VEC,
+            "cbow": {**WORD2VEC, "algorithm": "cbow"},
+            "hierarchical": {**WORD2VEC, "loss": "hierarchical_softmax", "max_code_length": 9},
+            "ngrams": {**WORD2VEC, "num_ngram_buckets": 12, "max_ngrams": 5},
+        },
         refused=[
             ("vocab_size", 0),
             ("hidden_size", 0),
             ("algorithm", "glove"),
             ("window_size", 0),
+            ("loss", "softmax"),
             ("num_negatives", 0),
             ("negative_exponent", float("nan")),
+            ("max_code_length", 0),
+            ("num_ngram_buckets", -1),
+            ("num_ngram_buckets", 2**31 - 1),
+            ("min_ngram", 0),
+            ("max_ngram", 2),
+            ("max_ngrams", 0),
             ("subsample_threshold", -1e-3),
             ("subsample_threshold", float("nan")),
             ("classifier_dropout", 1),
@@ -362,7 +396,10 @@ FAMILIES = [
         ],
         sees_context=False,
         own_tasks={"AutoModelForPreTraining": Task(outputs={"logits": ("batch", "vocab_size")}, labels=_window_labels)},
-        prepare=_count_words,
+        inputs={"ngrams": _unseen},
+        look_up=lambda model, batch: model.base_model.embed(batch["input_ids"], batch.get("ngram_ids")),
+        made_anew=frozenset({"huffman_codes", "huffman_paths", "node_embeddings.weight"}),
+        prepare=_know_words,
     ),
 ]
 

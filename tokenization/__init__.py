@@ -8,7 +8,10 @@ from importlib import import_module
 from typing import Any
 
 # The file of each class.
-TOKENIZERS: dict[str, str] = {"CharWordTokenizer": "tokenization_char_word"}
+TOKENIZERS: dict[str, str] = {
+    "CharWordTokenizer": "tokenization_char_word",
+    "NgramWordTokenizer": "tokenization_ngram_word",
+}
 
 __all__ = ["TOKENIZERS", *TOKENIZERS]
 

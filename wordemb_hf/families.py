@@ -11,6 +11,8 @@ from .modeling import FAMILIES
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
+    from .tokenization.ngram_hashing import NgramScheme
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -188,6 +190,15 @@ def characters_read(config: "PreTrainedConfig") -> int | None:
     """In how many numbers the tokenizer must spell a word for this model; None where it reads no characters."""
     reads = getattr(config, "character_encoder", "none") != "none" or getattr(config, "token_input", "") == "characters"
     return getattr(config, "max_characters", None) if reads else None
+
+
+def ngrams_read(config: "PreTrainedConfig") -> "NgramScheme | None":
+    """Which n-grams of an unseen word the tokenizer must give to this model; None where it has no use for any."""
+    from .tokenization.ngram_hashing import NgramScheme
+
+    if not getattr(config, "num_ngram_buckets", 0):
+        return None
+    return NgramScheme(*(getattr(config, name) for name in NgramScheme._fields))
 
 
 def embedding_width_field(config: "PreTrainedConfig") -> str:

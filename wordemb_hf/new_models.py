@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import UserError
-from .families import characters_read, embedding_width_field, make_config
-from .vocabulary import build_tokenizer, extend_tokenizer, vocabulary_spellings
+from .families import characters_read, embedding_width_field, make_config, ngrams_read
+from .vocabulary import build_tokenizer, extend_tokenizer, vocabulary_ngrams, vocabulary_spellings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -34,7 +34,8 @@ def new_model(
         tokenizer_options: what `build_tokenizer` takes.
     """
     config = make_config(family, **fields)
-    tokenizer = build_tokenizer(texts, max_size=None, max_characters=characters_read(config), **tokenizer_options)
+    reads = {"max_characters": characters_read(config), "ngrams": ngrams_read(config)}
+    tokenizer = build_tokenizer(texts, max_size=None, **reads, **tokenizer_options)
     boundaries = _boundaries(config, tokenizer)
     return _model(auto_class, family, {**fields, **boundaries}, labels, len(tokenizer)), tokenizer
 
@@ -68,8 +69,7 @@ def model_from_vectors(
     vectors = KeyedVectors.from_folder(folder)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, model_max_length=max_length)
     tokenizer = extend_tokenizer(tokenizer, texts, min_count=min_count)
-    if (characters := characters_read(config)) is not None:
-        tokenizer = _with_characters(tokenizer, characters)
+    tokenizer = _that_gives(tokenizer, config)
     width = vectors.matrix.shape[1]
     if fields.get(field, width) != width:
         raise UserError(f"{field} is {fields[field]}, but the vectors in {folder} have width {width}: leave it out")
@@ -95,12 +95,14 @@ def fit_to_texts(model: "PreTrainedModel", tokenizer: Any, encoded: "EncodedText
 
 
 def spell_vocabulary(model: "PreTrainedModel", tokenizer: Any) -> None:
-    """Tell a model that reads characters how the words of its vocabulary are spelled."""
+    """Tell a model that reads characters or n-grams how the words of its vocabulary are spelled."""
     import torch
 
     backbone: Any = model.base_model
     if hasattr(backbone, "set_spellings") and hasattr(tokenizer, "spell_tokens"):
         backbone.set_spellings(torch.from_numpy(vocabulary_spellings(tokenizer)))
+    if hasattr(backbone, "set_word_ngrams") and hasattr(tokenizer, "hash_tokens"):
+        backbone.set_word_ngrams(torch.from_numpy(vocabulary_ngrams(tokenizer)))
 
 
 def _model(
@@ -122,18 +124,22 @@ def _boundaries(config: Any, tokenizer: "PreTrainedTokenizerFast") -> dict[str, 
     return {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
 
 
-def _with_characters(tokenizer: "PreTrainedTokenizerFast", max_characters: int) -> "PreTrainedTokenizerFast":
-    """The same tokenizer, but that it spells words too."""
-    from .tokenization import CharWordTokenizer
+def _that_gives(tokenizer: "PreTrainedTokenizerFast", config: Any) -> "PreTrainedTokenizerFast":
+    """The same tokenizer, but that it also gives the characters or n-grams that a model reads."""
+    from .tokenization import CharWordTokenizer, NgramWordTokenizer
 
-    return CharWordTokenizer(
-        tokenizer_object=tokenizer.backend_tokenizer,
-        max_characters=max_characters,
-        model_max_length=tokenizer.model_max_length,
-        padding_side=tokenizer.padding_side,
-        clean_up_tokenization_spaces=False,
+    settings: dict[str, Any] = {
+        "model_max_length": tokenizer.model_max_length,
+        "padding_side": tokenizer.padding_side,
+        "clean_up_tokenization_spaces": False,
         **tokenizer.special_tokens_map,
-    )
+    }
+    backend, characters, ngrams = tokenizer.backend_tokenizer, characters_read(config), ngrams_read(config)
+    if characters is not None:
+        return CharWordTokenizer(tokenizer_object=backend, max_characters=characters, **settings)
+    if ngrams is not None:
+        return NgramWordTokenizer(tokenizer_object=backend, **ngrams._asdict(), **settings)
+    return tokenizer
 
 
 def _start_from(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast", vectors: "KeyedVectors") -> None:

@@ -85,7 +85,7 @@ def pretrain(
         UserError: for text that cannot be read, no word that is frequent enough, an impossible setting, or an output
             folder with something in it.
     """
-    from .families import PRETRAINING, characters_read, check_family, make_config, parse_settings
+    from .families import PRETRAINING, characters_read, check_family, make_config, ngrams_read, parse_settings
     from .folders import check_output, new_folder
 
     corpus = [Path(path) for path in ([corpus] if isinstance(corpus, str | Path) else corpus)]
@@ -146,6 +146,7 @@ def pretrain(
         lowercase=lowercase,
         special_tokens=preset.special_tokens,
         max_characters=characters_read(config),
+        ngrams=ngrams_read(config),
     )
     ids = encode_corpus(tokenizer, read(corpus)) if vectors else encode_text(tokenizer, read(corpus), preset)
     accelerator.print(

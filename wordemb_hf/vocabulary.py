@@ -1,7 +1,7 @@
 """Counts and ids: a plain `tokenizer.json` of words or characters by frequency, and a corpus as one array of ids.
 
 What `save_pretrained` writes needs no code of ours again: `AutoTokenizer.from_pretrained(folder)` reads it. Only a
-tokenizer that also gives the characters of each token has a class of its own, whose code is written beside it.
+tokenizer that also gives characters or n-grams of tokens has a class of its own, whose code is written beside it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
-    from .tokenization import CharWordTokenizer
+    from .tokenization import CharWordTokenizer, NgramWordTokenizer
+    from .tokenization.ngram_hashing import NgramScheme
 
 PAD, UNK = "<pad>", "<unk>"
 KINDS = ("word", "char", "char-space", "whitespace")
@@ -88,6 +89,7 @@ def build_tokenizer(
     special_tokens: Sequence[str] = (),
     max_length: int | None = None,
     max_characters: int | None = None,
+    ngrams: NgramScheme | None = None,
 ) -> PreTrainedTokenizerFast:
     """Count `texts`, read once, and make a tokenizer of what occurs at least `min_count` times.
 
@@ -106,11 +108,14 @@ def build_tokenizer(
         max_length: where `truncation=True` cuts, in tokens (`model_max_length`).
         max_characters: also give the spelling of each token, in so many numbers (50 in ELMo; a Chinese character takes
             three and each word two more), as `character_ids`; None for a plain tokenizer.
+        ngrams: also give the n-grams of each unknown word, by this scheme, as `ngram_ids`; None for a plain tokenizer.
 
     Raises:
         UserError: for an impossible value, or when nothing reaches `min_count`.
     """
     check_tokenizer(kind, min_count, max_size, special_tokens, max_length, max_characters)
+    if max_characters is not None and ngrams is not None:
+        raise UserError("max_characters and ngrams are both given, but a tokenizer gives characters or n-grams")
 
     from tokenizers import trainers
 
@@ -125,7 +130,7 @@ def build_tokenizer(
         # The counts stay in the trainer, whose only window on them is its pickled state.
         counts: dict[str, int] = json.loads(trainer.__getstate__())["WordLevelTrainer"].get("words", {})
         raise UserError(_nothing_left(counts, kind, min_count))
-    return _with_roles(tokenizer, specials, max_length, max_characters)
+    return _with_roles(tokenizer, specials, max_length, max_characters, ngrams)
 
 
 def tokenizer_from_counts(
@@ -217,12 +222,16 @@ def blank_tokenizer(kind: str, lowercase: bool) -> Tokenizer:
 
 
 def _with_roles(
-    tokenizer: Tokenizer, specials: list[str], max_length: int | None = None, max_characters: int | None = None
+    tokenizer: Tokenizer,
+    specials: list[str],
+    max_length: int | None = None,
+    max_characters: int | None = None,
+    ngrams: NgramScheme | None = None,
 ) -> PreTrainedTokenizerFast:
     """What transformers loads: the tokenizer, and which of its special tokens has which role."""
     from transformers import PreTrainedTokenizerFast
 
-    from .tokenization import CharWordTokenizer
+    from .tokenization import CharWordTokenizer, NgramWordTokenizer
 
     roles = {ROLES[token]: token for token in specials if token in ROLES}
     settings: dict[str, Any] = {"pad_token": PAD, "unk_token": UNK, "padding_side": "right", **roles}
@@ -231,6 +240,8 @@ def _with_roles(
         settings["model_max_length"] = max_length
     if max_characters is not None:
         return CharWordTokenizer(tokenizer_object=tokenizer, max_characters=max_characters, **settings)
+    if ngrams is not None:
+        return NgramWordTokenizer(tokenizer_object=tokenizer, **ngrams._asdict(), **settings)
     names = ["input_ids", "attention_mask"]
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_input_names=names, **settings)
 
@@ -276,6 +287,12 @@ def vocabulary_spellings(tokenizer: CharWordTokenizer) -> np.ndarray:
     """
     tokens = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
     return np.array(tokenizer.spell_tokens(tokens), np.int16)
+
+
+def vocabulary_ngrams(tokenizer: NgramWordTokenizer) -> np.ndarray:
+    """The n-grams of each token of the vocabulary, buckets from 1 up, 0 for none: int32 `(vocab_size, max_ngrams)`."""
+    tokens = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+    return np.array(tokenizer.hash_tokens(tokens), np.int32)
 
 
 def encode_corpus(tokenizer: PreTrainedTokenizerFast, texts: Iterable[str], *, drop_unknown: bool = True) -> Ids:

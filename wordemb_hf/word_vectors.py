@@ -1,10 +1,15 @@
 """Training of static word vectors, word2vec's, from a corpus of ids."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from accelerate import Accelerator
+from torch import nn
+from torch.utils.hooks import RemovableHandle
 from transformers import AutoModelForPreTraining, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
+from .new_models import spell_vocabulary
 from .objectives.windows import ContextWindows, WordWindows
 from .training import TrainingResult, TrainingSettings, train
 from .vocabulary import Ids
@@ -30,12 +35,14 @@ def train_word_vectors(
     """
     counts = ids.counts(len(tokenizer))
     model = AutoModelForPreTraining.from_config(config)
-    model.word_counts.copy_(torch.from_numpy(counts))
-    tables = (model.get_input_embeddings(), model.get_output_embeddings())
+    model.set_word_counts(torch.from_numpy(counts))
+    spell_vocabulary(model, tokenizer)
+    tables = [module for module in model.modules() if isinstance(module, nn.Embedding)]
     for table in tables:
         # A batch touches few rows: gradients for all would be most of the work. Apple's GPUs have no sparse ones, and
         # gloo's all-reduce of sparse ones has been seen to corrupt memory.
         table.sparse = accelerator.device.type != "mps" and accelerator.num_processes == 1
+    hooks = _whole_steps(model, counts) if config.num_ngram_buckets else []
     objective = ContextWindows if config.algorithm == "cbow" else WordWindows
     # In one step a word's row takes the sum of its windows' steps: in a small vocabulary a large batch would overshoot.
     batch_size = min(batch_size, max(len(tokenizer) // 2, 1))
@@ -45,12 +52,27 @@ def train_word_vectors(
     result = train(model, windows, settings, accelerator)
     for table in tables:
         table.sparse = False
+    for hook in hooks:
+        hook.remove()
     with torch.no_grad():
         # An unknown word is most like the rarest ones.
-        rows = tables[0].weight
+        rows, vectors = model.get_input_embeddings().weight, model.base_model.word_vectors()
         rows[tokenizer.pad_token_id] = 0
-        rows[tokenizer.unk_token_id] = rows[-max(len(rows) // 100, 1) :].mean(0)
+        rows[tokenizer.unk_token_id] = vectors[-max(len(rows) // 100, 1) :].mean(0)
     return model, result
+
+
+def _whole_steps(model: PreTrainedModel, counts: np.ndarray) -> list[RemovableHandle]:
+    """fastText's steps: each row of a word takes the step of its vector.
+
+    The gradient of a mean gives each row its share of the step alone, so that words with many n-grams would hardly
+    move. The shares are undone by their mean over the text.
+    """
+    backbone = model.base_model
+    rows = 1 + np.count_nonzero(backbone.word_ngrams.numpy(), axis=1)  # (vocab_size,)
+    scale = float(np.average(rows, weights=counts))
+    tables = (backbone.word_embeddings, backbone.ngram_embeddings)
+    return [table.weight.register_hook(partial(torch.mul, other=scale)) for table in tables]
 
 
 def different_words(ids: Ids, vocab_size: int) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from .ngram_vectors import NgramVectors
 
 # Every family keeps its word vectors under this name, alone or inside a head's backbone.
 _WEIGHT = "word_embeddings.weight"
@@ -19,13 +20,20 @@ class KeyedVectors:
         words: the words, the most frequent first; special tokens do not belong here.
         matrix: their vectors, float32 `(words, width)`.
         normalize: what the tokenizer does to a word before it looks it up, such as lower-casing.
+        compose: the vector of a word that is not among `words`, `(width,)`, or None where it has none.
     """
 
-    def __init__(self, words: Sequence[str], matrix: np.ndarray, normalize: Callable[[str], str] = str):
+    def __init__(
+        self,
+        words: Sequence[str],
+        matrix: np.ndarray,
+        normalize: Callable[[str], str] = str,
+        compose: Callable[[str], np.ndarray | None] = lambda word: None,
+    ):
         if matrix.ndim != 2 or len(words) != len(matrix):
             raise UserError(f"{len(words)} words do not go with vectors of shape {matrix.shape}")
         self.words, self.matrix = list(words), matrix
-        self._normalize = normalize
+        self._normalize, self._compose = normalize, compose
         self._index = {word: index for index, word in enumerate(self.words)}
         norms = np.linalg.norm(matrix, axis=1, keepdims=True)
         self._directions = matrix / np.maximum(norms, 1e-12)  # (words, width), of length one
@@ -33,6 +41,8 @@ class KeyedVectors:
     @classmethod
     def from_folder(cls, folder: str | Path) -> "KeyedVectors":
         """Read the vectors of any model folder of this package with a word or character tokenizer.
+
+        Where vectors are made of character n-grams, they come as they are used, and unseen words have some too.
 
         Raises:
             UserError: when a file is missing or does not fit.
@@ -57,6 +67,9 @@ class KeyedVectors:
                 if not names:
                     raise UserError(f"{folder / 'model.safetensors'} holds no {_WEIGHT}")
                 table = weights.get_tensor(names[0]).astype(np.float32)
+                ngrams = NgramVectors.of(folder, weights)
+                if ngrams is not None:
+                    table = ngrams.known_words(table, weights)
         except (SafetensorError, TypeError) as error:
             raise UserError(f"{folder / 'model.safetensors'} cannot be read: {error}") from error
         words = sorted((word for word, index in vocabulary.items() if index not in special), key=vocabulary.__getitem__)
@@ -64,7 +77,8 @@ class KeyedVectors:
         if rows and max(rows) >= len(table):
             raise UserError(f"{folder}: the tokenizer has {len(vocabulary)} words, but there are {len(table)} vectors")
         normalizer = tokenizer.normalizer
-        return cls(words, table[rows], normalizer.normalize_str if normalizer else str)
+        normalize = normalizer.normalize_str if normalizer else str
+        return cls(words, table[rows], normalize, **({} if ngrams is None else {"compose": ngrams.unseen_word}))
 
     def __len__(self) -> int:
         return len(self.words)
@@ -73,7 +87,14 @@ class KeyedVectors:
         return self._normalize(word) in self._index
 
     def __getitem__(self, word: str) -> np.ndarray:
-        return self.matrix[self.row(word)]
+        """The vector of a word `(width,)`, also of one that is not there but has n-grams that are.
+
+        Raises:
+            UserError: when it has no vector.
+        """
+        known = self._index.get(self._normalize(word))
+        composed = self._compose(self._normalize(word)) if known is None else None
+        return self.matrix[self.row(word)] if composed is None else composed
 
     def row(self, word: str) -> int:
         """The number of a word.
@@ -90,14 +111,16 @@ class KeyedVectors:
         """The `top` words with the largest cosine to `word`, which is not among them, and the cosines.
 
         Raises:
-            UserError: when there is no such word, or `top` is below 1.
+            UserError: when the word has no vector, or `top` is below 1.
         """
         if top < 1:
             raise UserError(f"top is {top}, but must be at least 1")
-        row = self.row(word)
-        cosines = self._directions @ self._directions[row]  # (words,)
-        cosines[row] = -np.inf
-        top = min(top, len(self.words) - 1)
+        vector = self[word]
+        cosines = self._directions @ (vector / max(float(np.linalg.norm(vector)), 1e-12))  # (words,)
+        row = self._index.get(self._normalize(word))
+        if row is not None:
+            cosines[row] = -np.inf
+        top = min(top, len(self.words) - (row is not None))
         candidates = np.argpartition(-cosines, max(top - 1, 0))[:top]
         best = candidates[np.argsort(-cosines[candidates], kind="stable")]
         return [(self.words[index], float(cosines[index])) for index in best]
