@@ -243,6 +243,6 @@ def test_chunks_do_not_show(monkeypatch):
     tokenizer = build(["a b c d e"])
     texts = ["a b", "z", "c d e", "", "e"] * 20
     at_once = encode_corpus(tokenizer, texts)
-    monkeypatch.setattr(vocabulary._chunks, "__defaults__", (3,))
+    monkeypatch.setattr(vocabulary.in_batches, "__defaults__", (3,))
     in_pieces = encode_corpus(tokenizer, texts)
     assert np.array_equal(at_once.ids, in_pieces.ids) and np.array_equal(at_once.offsets, in_pieces.offsets)

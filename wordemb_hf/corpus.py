@@ -65,11 +65,30 @@ def read_texts(
     Raises:
         UserError: at once for a path that is missing or of an unknown kind, while reading for what is wrong in a line.
     """
+    return _stream(text_files(paths), text_column, keep_empty)  # missing files are found now, not at the first `next`
+
+
+def text_files(paths: str | Path | Sequence[str | Path]) -> list[tuple[Path, list[Path]]]:
+    """Each of the paths with its files of text: itself, or the readable files of a folder, sorted by name.
+
+    Raises:
+        UserError: for a path that is missing or of an unknown kind, or when there is none.
+    """
     sources = [paths] if isinstance(paths, str | Path) else list(paths)
     if not sources:
         raise UserError("no text is given: name at least one file or folder")
-    groups = [(Path(source), _readable_files(Path(source))) for source in sources]  # now, not at the first `next`
-    return _stream(groups, text_column, keep_empty)
+    return [(Path(source), _readable_files(Path(source))) for source in sources]
+
+
+def file_documents(path: Path, text_column: str) -> Iterator[str]:
+    """The documents of one file, stripped of surrounding white space; empty ones too.
+
+    Raises:
+        UserError: for what is wrong in a line.
+    """
+    if suffix_of(path) == ".txt":
+        return (text.strip() for _, text in read_lines(path))
+    return (_cell(path, line, cells, text_column) for line, cells in _records(path, (text_column,)))
 
 
 def read_examples(path: str | Path, *, text_column: str = "text", label_column: str = "label") -> Examples:
@@ -224,12 +243,7 @@ def _stream(groups: list[tuple[Path, list[Path]]], text_column: str, keep_empty:
     for source, files in groups:
         empty = True
         for path in files:
-            if suffix_of(path) == ".txt":
-                documents = (text.strip() for _, text in read_lines(path))
-            else:
-                records = _records(path, (text_column,))
-                documents = (_cell(path, line, cells, text_column) for line, cells in records)
-            for document in documents:
+            for document in file_documents(path, text_column):
                 if document or keep_empty:
                     empty = False
                     yield document

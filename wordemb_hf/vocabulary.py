@@ -133,41 +133,43 @@ def build_tokenizer(
     return _with_roles(tokenizer, specials, max_length, max_characters, ngrams)
 
 
-def tokenizer_from_counts(
-    words: Sequence[str],
-    counts: np.ndarray,
-    *,
-    kind: str = "word",
-    min_count: int = 5,
-    max_size: int | None = 50000,
-    lowercase: bool = True,
-    special_tokens: Sequence[str] = (),
-) -> PreTrainedTokenizerFast:
-    """The tokenizer that `build_tokenizer` makes of a text in which each of `words` occurs so many times.
+def frequent_words(
+    words: Sequence[str], counts: np.ndarray, *, kind: str = "word", min_count: int = 5, max_size: int | None = 50000
+) -> list[str]:
+    """The words that `build_tokenizer` gives ids to, in their order: by falling frequency, ties by code point.
 
     Args:
         words: different ones, as the normalizer and pre-tokenizer of the kind give them.
-        counts: int64 `(words,)`.
+        counts: how often each occurs, int64 `(words,)`.
 
     Raises:
-        UserError: for an impossible value, or when nothing reaches `min_count`.
+        UserError: when nothing reaches `min_count`.
     """
-    check_tokenizer(kind, min_count, max_size, special_tokens)
+    frequent = np.flatnonzero(counts >= min_count).tolist()
+    numbers = counts.tolist()
+    if not frequent:
+        raise UserError(_nothing_left(dict(zip(words, numbers, strict=True)), kind, min_count))
+    return [words[index] for index in sorted(frequent, key=lambda index: (-numbers[index], words[index]))[:max_size]]
 
+
+def tokenizer_from_words(
+    words: Sequence[str],
+    *,
+    kind: str = "word",
+    lowercase: bool = True,
+    special_tokens: Sequence[str] = (),
+    ngrams: NgramScheme | None = None,
+) -> PreTrainedTokenizerFast:
+    """The tokenizer that `build_tokenizer` makes of a text whose words these are, in the order of `frequent_words`."""
     from tokenizers import models
 
     specials = all_special_tokens(special_tokens)
-    frequent = np.flatnonzero(counts >= min_count).tolist()
-    numbers = counts.tolist()
-    kept = [words[index] for index in sorted(frequent, key=lambda index: (-numbers[index], words[index]))[:max_size]]
-    # A word that is spelled like a special token takes a second id from it, as in the trainer of tokenizers.
-    vocabulary = {token: index for index, token in enumerate([*specials, *kept])}
     tokenizer = blank_tokenizer(kind, lowercase)
+    # A word that is spelled like a special token takes a second id from it, as in the trainer of tokenizers.
+    vocabulary = {token: index for index, token in enumerate([*specials, *words])}
     tokenizer.model = models.WordLevel(vocabulary, unk_token=UNK)
     tokenizer.add_special_tokens(specials)
-    if tokenizer.get_vocab_size() == len(specials):
-        raise UserError(_nothing_left(dict(zip(words, numbers, strict=True)), kind, min_count))
-    return _with_roles(tokenizer, specials)
+    return _with_roles(tokenizer, specials, ngrams=ngrams)
 
 
 def check_tokenizer(
@@ -308,7 +310,7 @@ def encode_corpus(tokenizer: PreTrainedTokenizerFast, texts: Iterable[str], *, d
     dropped = [tokenizer.pad_token_id, tokenizer.unk_token_id] if drop_unknown else []
     # array.array grows in place: lists of arrays would need the memory twice when joined.
     ids, lengths = array("i"), array("i")
-    for chunk in _chunks(texts):
+    for chunk in in_batches(texts):
         rows, counts = _encode(backend, chunk, dropped)
         ids.frombytes(rows.tobytes())
         lengths.frombytes(counts.tobytes())
@@ -331,7 +333,7 @@ def _encode(backend: Tokenizer, chunk: list[str], dropped: list[int | None]) -> 
     return flat[keep], lengths[lengths > 0]
 
 
-def _chunks(texts: Iterable[str], characters: int = 1 << 18) -> Iterator[list[str]]:
+def in_batches(texts: Iterable[str], characters: int = 1 << 18) -> Iterator[list[str]]:
     """Lists of texts of about so many characters together."""
     chunk: list[str] = []
     size = 0

@@ -1,0 +1,344 @@
+"""Text files to a tokenizer and the ids of the text: what `build_tokenizer` and `encode_corpus` give, much sooner.
+
+The text is cut into chunks by a compiled scanner, in threads. The tokenizer reads each different chunk once, and the
+numbers of the chunks become ids. Memory is that of the different chunks and some megabytes for each thread; the ids
+lie in a file that is mapped into memory, and are kept for the next time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import weakref
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from ..corpus import read_texts, text_files
+from ..errors import UserError
+from ..vocabulary import (
+    Ids,
+    all_special_tokens,
+    build_tokenizer,
+    check_tokenizer,
+    encode_corpus,
+    frequent_words,
+    tokenizer_from_words,
+)
+from . import kept_ids
+from .chunk_words import ChunkWords, Rows
+from .text_pieces import Refusal, TextPieces
+
+if TYPE_CHECKING:
+    from ..tokenization.ngram_hashing import NgramScheme
+    from .text_scanner import ChunkTable
+
+SMALL = 4 << 20  # bytes of files below which the Rust tokenizer has done before the scanner is loaded
+PIECE = 8 << 20  # bytes of text that a thread scans at a time, at most
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """Of the tokenizer, and the column that is read: with the bytes of the text, they say what the ids are."""
+
+    kind: str
+    min_count: int
+    max_size: int | None
+    lowercase: bool
+    special_tokens: tuple[str, ...]
+    text_column: str
+
+
+def index_corpus(
+    paths: str | Path | Sequence[str | Path],
+    *,
+    kind: str = "word",
+    min_count: int = 5,
+    max_size: int | None = 50000,
+    lowercase: bool = True,
+    special_tokens: Sequence[str] = (),
+    ngrams: NgramScheme | None = None,
+    text_column: str = "text",
+    threads: int | None = None,
+) -> tuple[PreTrainedTokenizerFast, Ids]:
+    """The tokenizer of a text, and the text as ids without unknown words.
+
+    Equal to `build_tokenizer` and `encode_corpus` on `read_texts(paths)`, to the last id, for any number of threads.
+    It is they who do the work where Numba is missing, for little text, for the kind `char-space`, for special tokens
+    with white space or beyond ASCII, and for text with NUL characters or, in the kind `whitespace`, with the
+    separators U+001C to U+001F.
+
+    The ids are a file mapped into memory. Those of 4 MB of text and more are kept in the folder `ids` of
+    `cache_folder()`, up to 10 GB (the environment variable `WORDEMB_HF_CACHE_GB`; 0 keeps nothing), under the content
+    of the text and the settings.
+
+    Args:
+        paths: as `read_texts` takes them, with `text_column`.
+        kind: as in `build_tokenizer`; so are `min_count`, `max_size`, `lowercase`, `special_tokens` and `ngrams`.
+        threads: that read at once, as many as the process has processors by default.
+
+    Returns:
+        The tokenizer, and ids int32 `(tokens,)` with offsets int64 `(documents + 1,)`.
+
+    Raises:
+        UserError: as those two, and when the ids cannot be written.
+    """
+    check_tokenizer(kind, min_count, max_size, special_tokens)
+    if threads is not None and threads < 1:
+        raise UserError(f"threads must be at least 1, not {threads}")
+    kept_ids.kept_bytes()  # refused before any work, if it is no number
+    groups = text_files(paths)
+    settings = _Settings(kind, min_count, max_size, lowercase, tuple(special_tokens), text_column)
+    classes = _scanned_classes(groups, settings)
+    if classes is not None:
+        threads = threads or _processors()
+        with ThreadPoolExecutor(threads) as pool, suppress(Refusal):
+            return _index(groups, settings, ngrams, classes, threads, pool)
+        # What is wrong with the text is said before it is counted.
+        deque(read_texts(paths, text_column=text_column), maxlen=0)
+    tokenizer = build_tokenizer(
+        read_texts(paths, text_column=text_column),
+        kind=kind,
+        min_count=min_count,
+        max_size=max_size,
+        lowercase=lowercase,
+        special_tokens=special_tokens,
+        ngrams=ngrams,
+    )
+    return tokenizer, encode_corpus(tokenizer, read_texts(paths, text_column=text_column))
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _scanned_classes(groups: list[tuple[Path, list[Path]]], settings: _Settings) -> np.ndarray | None:
+    """What bytes mean to the scanner; None where it is not to read the text, or Numba is missing."""
+    if _size(groups) < SMALL:
+        return None
+    try:
+        from .text_scanner import byte_classes
+    except ImportError:
+        return None
+    return byte_classes(settings.kind, all_special_tokens(settings.special_tokens))
+
+
+def _size(groups: list[tuple[Path, list[Path]]]) -> int:
+    return sum(file.stat().st_size for _, files in groups for file in files)
+
+
+def _index(
+    groups: list[tuple[Path, list[Path]]],
+    settings: _Settings,
+    ngrams: NgramScheme | None,
+    classes: np.ndarray,
+    threads: int,
+    pool: Executor,
+) -> tuple[PreTrainedTokenizerFast, Ids]:
+    """`index_corpus` by the scanner.
+
+    Raises:
+        Refusal: where it cannot read the text.
+    """
+    keeping = kept_ids.kept_bytes() > 0
+    key = _key(groups, settings, pool) if keeping else ""
+    make_tokenizer = partial(
+        tokenizer_from_words,
+        kind=settings.kind,
+        lowercase=settings.lowercase,
+        special_tokens=settings.special_tokens,
+        ngrams=ngrams,
+    )
+    found = kept_ids.load_entry(key, pool) if keeping else None
+    if found is not None:
+        words, ids = found
+        return make_tokenizer(words), ids
+
+    _require_documents(groups, settings.text_column)
+    folder = _work_folder()
+    try:
+        with _named(folder):
+            readers = _scan(groups, settings, classes, threads, folder, pool)
+        table, *others = (reader.table for reader in readers)
+        numbers = [np.arange(len(table)), *map(table.absorb, others)]
+        words_of_chunks = ChunkWords(_decode(table), settings.kind, settings.lowercase, settings.special_tokens)
+        words = frequent_words(
+            words_of_chunks.words,
+            words_of_chunks.counts(table.counts),
+            kind=settings.kind,
+            min_count=settings.min_count,
+            max_size=settings.max_size,
+        )
+        tokenizer = make_tokenizer(words)
+        if len(tokenizer) == len(all_special_tokens(settings.special_tokens)):
+            raise Refusal  # every word is spelled like a special token
+        with _named(folder):
+            tokens, documents = _write_ids(readers, numbers, words_of_chunks.encode(tokenizer), folder, pool)
+            place = kept_ids.keep(folder, key, words, tokens, documents, pool) if keeping else folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    ids = kept_ids.open_ids(place, tokens, documents)
+    if place == folder:
+        weakref.finalize(ids, shutil.rmtree, folder, ignore_errors=True)
+    return tokenizer, ids
+
+
+def _key(groups: list[tuple[Path, list[Path]]], settings: _Settings, pool: Executor) -> str:
+    """Of what decides the ids: the bytes and kinds of the files, how they are grouped, and the tokenizer."""
+    files = [file for _, files in groups for file in files]
+    try:
+        digests = kept_ids.digest_files(files, pool)
+    except OSError as error:
+        raise Refusal from error
+    formats = ["".join(file.suffixes[-2:]).lower() for file in files]
+    # Another release of tokenizers may know another Unicode.
+    parts = [tokenizers.__version__, asdict(settings), [len(files) for _, files in groups], formats, digests]
+    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=20).hexdigest()
+
+
+def _require_documents(groups: list[tuple[Path, list[Path]]], text_column: str) -> None:
+    try:
+        for source, _ in groups:
+            next(read_texts(source, text_column=text_column))
+    except UserError as error:  # but another file may come first with what is wrong in it
+        raise Refusal from error
+
+
+def _work_folder() -> Path:
+    """Where the ids are made: beside those that are kept, or where nothing can be kept there, for a time."""
+    parent = kept_ids.kept_folder()
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=".partial-", dir=parent))
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="wordemb-hf-ids-"))
+
+
+@contextmanager
+def _named(folder: Path) -> Iterator[None]:
+    """A full disk as one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"the ids of the text cannot be written in {folder.parent} ({error.strerror or error}): make room, or set "
+            "WORDEMB_HF_CACHE to another folder"
+        ) from error
+
+
+class _Reader:
+    """A thread's table of chunks, and the file of the numbers of the chunks that it read."""
+
+    def __init__(self, path: Path, classes: np.ndarray):
+        from .text_scanner import ChunkTable
+
+        self.table = ChunkTable()
+        self.path = path
+        self.spans: dict[int, tuple[int, int]] = {}  # where the numbers of a piece begin, and how many they are
+        self._classes = classes
+
+    def read(self, pieces: TextPieces) -> None:
+        """Scan pieces until there are no more."""
+        written = 0
+        with self.path.open("wb") as file:
+            while (taken := pieces.take()) is not None:
+                number, piece = taken
+                chunks = self.table.scan(piece, self._classes)
+                file.write(chunks.data)
+                self.spans[number] = (written, len(chunks))
+                written += len(chunks)
+
+
+def _scan(
+    groups: list[tuple[Path, list[Path]]],
+    settings: _Settings,
+    classes: np.ndarray,
+    threads: int,
+    folder: Path,
+    pool: Executor,
+) -> list[_Reader]:
+    """All pieces of the text, read."""
+    total = _size(groups)
+    size = max(min(PIECE, total // (4 * threads)), 1)
+    pieces = TextPieces([file for _, files in groups for file in files], settings.text_column, size)
+    readers = [_Reader(folder / f"chunks-{number}", classes) for number in range(min(threads, total // size + 1))]
+    try:
+        for done in [pool.submit(reader.read, pieces) for reader in readers]:
+            done.result()
+    finally:
+        pieces.close()
+    return readers
+
+
+def _decode(table: ChunkTable) -> list[str]:
+    try:
+        chunks = table.joined.tobytes().decode().split(" ")
+    except UnicodeDecodeError as error:
+        raise Refusal from error
+    chunks.pop()  # behind the last space
+    return chunks
+
+
+def _write_ids(
+    readers: list[_Reader], numbers: list[np.ndarray], rows: Rows, folder: Path, pool: Executor
+) -> tuple[int, int]:
+    """Write the ids and offsets of the text to a folder, in place of the numbers of its chunks.
+
+    Args:
+        readers: who read the text.
+        numbers: for each of them, what its chunks are called in `rows`.
+        rows: the ids of each chunk.
+
+    Returns:
+        How many tokens and documents there are.
+    """
+    from .text_scanner import expand, measure
+
+    starts = [rows.starts[own] for own in numbers]
+    lengths = [rows.lengths[own] for own in numbers]
+    spans = [(number, which, *span) for which, reader in enumerate(readers) for number, span in reader.spans.items()]
+    spans.sort()  # as the pieces stand in the text
+    for name in (kept_ids.IDS, kept_ids.OFFSETS):
+        (folder / name).touch()
+    _write_at(folder / kept_ids.OFFSETS, np.zeros(1, np.int64), 0)
+
+    def read(span: tuple[int, int, int, int]) -> np.ndarray:
+        _, which, start, count = span
+        return np.fromfile(readers[which].path, np.int32, count, offset=4 * start)
+
+    def count(span: tuple[int, int, int, int]) -> tuple[int, int]:
+        return measure(read(span), lengths[span[1]])
+
+    def write(span: tuple[int, int, int, int], tokens: int, documents: int, token: int, document: int) -> None:
+        ids, ends = np.empty(tokens, np.int32), np.empty(documents, np.int64)
+        expand(read(span), starts[span[1]], lengths[span[1]], rows.values, ids, ends)
+        _write_at(folder / kept_ids.IDS, ids, token)
+        _write_at(folder / kept_ids.OFFSETS, ends + token, document + 1)
+
+    sizes = np.array(list(pool.map(count, spans)), np.int64).reshape(-1, 2)
+    before = np.cumsum(sizes, axis=0) - sizes
+    columns = np.concatenate([sizes, before], axis=1).T.tolist()
+    deque(pool.map(write, spans, *columns), maxlen=0)
+    for reader in readers:
+        reader.path.unlink()
+    tokens, documents = sizes.sum(axis=0).tolist()
+    return tokens, documents
+
+
+def _write_at(path: Path, array: np.ndarray, place: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(array.itemsize * place)
+        file.write(array.data)
