@@ -67,10 +67,13 @@ setup(
         "zh": ["pylopdf-fonts-zh-cn>=0.1.1"],
         # Official weights of ELMo are HDF5 files.
         "elmo": ["h5py>=3.11"],
+        # The engine of word2vec; the first release that takes Python 3.13 and numpy 2.1.
+        "fast": ["numba>=0.61"],
         "dev": [
             "build>=1.2",
             "h5py>=3.11",
             "mypy>=1.15",
+            "numba>=0.61",
             "pytest>=8.3",
             "pytest-xdist>=3.6",
             "ruff>=0.9",
