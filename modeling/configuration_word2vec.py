@@ -59,7 +59,7 @@ class Word2VecConfig(PreTrainedConfig):
             raise ValueError(f"pad_token_id is {self.pad_token_id}, but must be below vocab_size, {self.vocab_size}")
 
     def validate_ngrams(self):
-        """Refuse a negative number of buckets, one whose ids 32 bits do not hold, and lengths that exclude each other."""
+        """Refuse a number of buckets that is negative or beyond 32 bits, and lengths that exclude each other."""
         if not 0 <= self.num_ngram_buckets < 2**31 - 1:
             raise ValueError(
                 f"num_ngram_buckets is {self.num_ngram_buckets}, but must be at least 0 and below {2**31 - 1}"

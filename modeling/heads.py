@@ -6,12 +6,11 @@ The one block that reads a config. A family's class is the mixin, the family's o
         backbone_class = XModel
 
 The contract: `base_model_prefix` names the attribute that holds the backbone; the backbone's forward takes `input_ids`,
-`attention_mask`, `inputs_embeds`, `output_hidden_states` and, as `<what>_ids`, what else the family's tokenizer gives of
-each token, such as `character_ids`, which a head hands on; it returns
-`last_hidden_state (batch, length, hidden_size)` and `pooler_output (batch, hidden_size)`, and `attentions` where it has
-any; the config has `hidden_size`, `num_labels`, `problem_type` and `classifier_dropout`. Each head's parameters have a
-name of their own (`classifier`, `tagger`): under one shared name, one head would load the other's weights without a
-word.
+`attention_mask`, `inputs_embeds`, `output_hidden_states` and, as `<what>_ids`, what else the family's tokenizer gives
+of each token, such as `character_ids`, which a head hands on. It returns `last_hidden_state (batch, length,
+hidden_size)` and `pooler_output (batch, hidden_size)`, and `attentions` where it has any; the config has `hidden_size`,
+`num_labels`, `problem_type` and `classifier_dropout`. Each head's parameters have a name of their own (`classifier`,
+`tagger`): under one shared name, one head would load the other's weights without a word.
 """
 
 from collections.abc import Callable

@@ -13,7 +13,7 @@ Classification").
 """
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -62,9 +62,7 @@ class Word2VecPreTrainedModel(HubReadyMixin, PreTrainedModel):
 
     @torch.no_grad()
     def _init_weights(self, module):
-        if isinstance(module, Word2VecForPreTraining):
-            module.reset()
-        elif isinstance(module, Word2VecModel):
+        if isinstance(module, Word2VecForPreTraining | Word2VecModel):
             module.reset()
         elif isinstance(module, nn.Linear):
             init.xavier_uniform_(module.weight)
@@ -72,9 +70,9 @@ class Word2VecPreTrainedModel(HubReadyMixin, PreTrainedModel):
 
     def _resize_token_embeddings(self, new_num_tokens, pad_to_multiple_of=None, mean_resizing=True):
         resized = super()._resize_token_embeddings(new_num_tokens, pad_to_multiple_of, mean_resizing)
-        backbone = cast(Word2VecModel, self.base_model)
+        backbone: Any = self.base_model
         if self.config.num_ngram_buckets:
-            backbone.word_ngrams = _with_rows(backbone.word_ngrams, len(resized.weight), 0)
+            backbone.word_ngrams = _pad_rows(backbone.word_ngrams, len(resized.weight), 0)
         return resized
 
 
@@ -136,12 +134,8 @@ class Word2VecModel(Word2VecPreTrainedModel):
     def embed(self, input_ids: Tensor, ngram_ids: Tensor | None = None) -> Tensor:
         """The vectors of words, with n-grams the means that `hashed_ngrams` speaks of.
 
-        Args:
-            input_ids: words, integers of any shape `(...)`.
-            ngram_ids: the n-grams of those that are unseen, zeros for the others, `(..., ngrams)`.
-
-        Returns:
-            `(..., hidden_size)`
+        Words `(...)`, and the n-grams of those that are unseen, zeros for the others `(..., ngrams)`, to
+        `(..., hidden_size)`.
         """
         vectors = self.word_embeddings(input_ids)
         if not self.config.num_ngram_buckets:
@@ -156,7 +150,7 @@ class Word2VecModel(Word2VecPreTrainedModel):
 
     @torch.no_grad()
     def set_word_vectors(self, vectors: Tensor):
-        """Make `word_vectors()` what is given, `(vocab_size, hidden_size)`: n-grams keep their rows, words adapt theirs.
+        """Make `word_vectors()` what is given, `(vocab_size, hidden_size)`; n-grams keep their rows.
 
         Raises:
             ValueError: for another shape.
@@ -165,10 +159,10 @@ class Word2VecModel(Word2VecPreTrainedModel):
         if vectors.shape != rows.shape:
             wanted, given = tuple(rows.shape), tuple(vectors.shape)
             raise ValueError(f"vectors has shape {given}, but must have (vocab_size, hidden_size), {wanted}")
-        shares = 1.0  # of a word's own row in its vector
+        missing = vectors.to(rows) - self.word_vectors()
         if self.config.num_ngram_buckets:
-            shares = 1.0 / (1 + (self.word_ngrams != 0).sum(1, keepdim=True)).to(rows.dtype)  # (vocab_size, 1)
-        rows += (vectors.to(rows) - self.word_vectors()) / shares
+            missing *= 1 + (self.word_ngrams != 0).sum(1, keepdim=True)  # a word's own row is one of so many
+        rows += missing
 
     @can_return_tuple
     def forward(
@@ -234,7 +228,7 @@ class Word2VecForPreTraining(Word2VecPreTrainedModel):
         self.post_init()
 
     def reset(self):
-        """Begin as word2vec.c, but for what was just loaded: output vectors of zeros, words that are equally frequent."""
+        """Begin with output vectors of zeros, as word2vec.c, and equal counts, but for what was just loaded."""
         init.ones_(self.word_counts)
         if not _is_loaded(self.word_counts):
             self.word_counts[:_FIRST_WORD] = 0
@@ -285,13 +279,13 @@ class Word2VecForPreTraining(Word2VecPreTrainedModel):
     def _resize_token_embeddings(self, new_num_tokens, pad_to_multiple_of=None, mean_resizing=True):
         resized = super()._resize_token_embeddings(new_num_tokens, pad_to_multiple_of, mean_resizing)
         size, before = len(resized.weight), len(self.word_counts)
-        # Words that were never counted are not drawn as noise, and have no place in the tree until all are counted anew.
-        self.word_counts = _with_rows(self.word_counts, size, 0)
+        # Words that were never counted are not drawn as noise, and have no place in the tree.
+        self.word_counts = _pad_rows(self.word_counts, size, 0)
         if self.config.loss == "hierarchical_softmax":
-            self.huffman_codes = _with_rows(self.huffman_codes, size, -1)
-            self.huffman_paths = _with_rows(self.huffman_paths, size, 0)
+            self.huffman_codes = _pad_rows(self.huffman_codes, size, -1)
+            self.huffman_paths = _pad_rows(self.huffman_paths, size, 0)
             nodes = self.node_embeddings
-            nodes.weight = nn.Parameter(_with_rows(nodes.weight.detach(), size, 0), nodes.weight.requires_grad)
+            nodes.weight = nn.Parameter(_pad_rows(nodes.weight.detach(), size, 0), nodes.weight.requires_grad)
             nodes.num_embeddings = size
             if size < before:  # the tree has fewer leaves and is another one
                 self._grow_tree()
@@ -391,10 +385,10 @@ class Word2VecForTokenClassification(TokenClassificationHead, Word2VecPreTrained
     backbone_class = Word2VecModel
 
 
-def _with_rows(table: Tensor, size: int, value: int) -> Tensor:
+def _pad_rows(table: Tensor, size: int, value: int) -> Tensor:
     """The first `size` rows; where there are fewer, new ones of `value` follow."""
-    shape = (max(size - len(table), 0), *table.shape[1:])
-    return torch.cat([table[:size], table.new_full(shape, value)])
+    # From the last dimension on; a negative padding cuts.
+    return nn.functional.pad(table, (0, 0) * (table.ndim - 1) + (0, size - len(table)), value=value)
 
 
 def _is_loaded(tensor: Tensor) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import save_file
+from wordemb_hf.tokenization.ngram_hashing import NgramScheme
 
 from wordemb_hf.vocabulary import build_tokenizer
 
@@ -67,7 +68,8 @@ print("as expected")
 """
 
 
-# Arguments: a folder with a tokenizer, where to save it again, texts and what comes out of them.
+# Arguments: a folder with a tokenizer, where to save it again, the name of what it gives beside ids, its code files,
+# texts and what comes out of them.
 READER = """
 import json
 import sys
@@ -77,7 +79,7 @@ sys.modules["wordemb_hf"] = None  # importing it is an ImportError
 
 from transformers import AutoTokenizer
 
-folder, again, texts, expected = Path(sys.argv[1]), Path(sys.argv[2]), *map(json.loads, sys.argv[3:])
+folder, again, (name, *files), texts, expected = Path(sys.argv[1]), Path(sys.argv[2]), *map(json.loads, sys.argv[3:])
 try:
     AutoTokenizer.from_pretrained(folder)
 except ValueError as error:
@@ -88,9 +90,8 @@ for place in (folder, again, again / "twice"):
     tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=True)
     assert type(tokenizer).__module__.startswith("transformers_modules."), type(tokenizer)
     assert json.loads(json.dumps(dict(tokenizer(texts, padding=True)))) == expected
-    assert tokenizer(texts, padding=True, return_tensors="pt")["character_ids"].tolist() == expected["character_ids"]
-    code = {name: (folder / name).read_bytes() for name in ("tokenization_char_word.py", "character_ids.py")}
-    assert {name: (place / name).read_bytes() for name in code} == code
+    assert tokenizer(texts, padding=True, return_tensors="pt")[name].tolist() == expected[name]
+    assert [(place / file).read_bytes() for file in files] == [(folder / file).read_bytes() for file in files]
     tokenizer.save_pretrained(again if place == folder else again / "twice")
 print("as expected")
 """
@@ -111,16 +112,23 @@ def alone(program: str, tmp_path: Path, *arguments: str) -> None:
     assert done.returncode == 0 and done.stdout.endswith("as expected\n"), done.stdout + done.stderr
 
 
+CHARACTERS = ({"max_characters": 9}, "character_ids", "tokenization_char_word.py", "character_ids.py")
+NGRAMS = ({"ngrams": NgramScheme(99)}, "ngram_ids", "tokenization_ngram_word.py", "ngram_hashing.py")
+
+
 @pytest.mark.parametrize("with_model", [False, True], ids=["alone", "beside a model"])
-def test_a_tokenizer_brings_its_code(with_model, tmp_path):
-    tokenizer = build_tokenizer(["the cat sat"], min_count=1, max_characters=9, special_tokens=["<s>"], max_length=7)
+@pytest.mark.parametrize("gives", [CHARACTERS, NGRAMS], ids=["characters", "ngrams"])
+def test_a_tokenizer_brings_its_code(gives, with_model, tmp_path):
+    options, *files = gives
+    tokenizer = build_tokenizer(["the cat sat"], min_count=1, special_tokens=["<s>"], max_length=7, **options)
     folder = tmp_path / "saved"
     if with_model:
         Case(FAMILIES[0], next(iter(FAMILIES[0].variants)), "AutoModel").model().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     texts = ["The Cat sat", "Catastrophes <s>", ""]
     expected = json.dumps(dict(tokenizer(texts, padding=True)))
-    alone(READER, tmp_path, str(folder), str(tmp_path / "again"), json.dumps(texts), expected)
+    files = json.dumps([*files, "token_numbers.py"])
+    alone(READER, tmp_path, str(folder), str(tmp_path / "again"), files, json.dumps(texts), expected)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)

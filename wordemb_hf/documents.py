@@ -49,7 +49,9 @@ def document_vectors(
     rows = [row for row, word in enumerate(vectors.words) if any(map(str.isalpha, word))][50:300]
     rows = rows or list(range(len(vectors)))
     word_map([vectors.words[row] for row in rows], vectors.matrix[rows], folder / "word_map.png", language=spoken())
-    config_fields = ("algorithm", "hidden_size", "window_size", "num_negatives", "subsample_threshold")
+    config_fields = ["algorithm", "loss", "hidden_size", "window_size", "subsample_threshold"]
+    config_fields += ["num_negatives"] if model.config.loss == "negative_sampling" else []
+    config_fields += ["num_ngram_buckets", "min_ngram", "max_ngram"] if model.config.num_ngram_buckets else []
     facts = ModelCardFacts(
         **_common(folder, model, name, result),
         auto_class="AutoModel",

@@ -34,8 +34,13 @@ def new_model(
         tokenizer_options: what `build_tokenizer` takes.
     """
     config = make_config(family, **fields)
-    reads = {"max_characters": characters_read(config), "ngrams": ngrams_read(config)}
-    tokenizer = build_tokenizer(texts, max_size=None, **reads, **tokenizer_options)
+    tokenizer = build_tokenizer(
+        texts,
+        max_size=None,
+        max_characters=characters_read(config),
+        ngrams=ngrams_read(config),
+        **tokenizer_options,
+    )
     boundaries = _boundaries(config, tokenizer)
     return _model(auto_class, family, {**fields, **boundaries}, labels, len(tokenizer)), tokenizer
 
@@ -75,6 +80,7 @@ def model_from_vectors(
         raise UserError(f"{field} is {fields[field]}, but the vectors in {folder} have width {width}: leave it out")
     boundaries = _boundaries(config, tokenizer)
     model = _model(auto_class, family, {**fields, **boundaries, field: width}, labels, len(tokenizer))
+    spell_vocabulary(model, tokenizer)  # before: a vector that is made of n-grams depends on which they are
     _start_from(model, tokenizer, vectors)
     return model, tokenizer
 

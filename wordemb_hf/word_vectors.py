@@ -1,6 +1,7 @@
 """Training of static word vectors, word2vec's, from a corpus of ids."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 from transformers import AutoModelForPreTraining, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
+from .errors import UserError
 from .new_models import spell_vocabulary
 from .objectives.windows import ContextWindows, WordWindows
 from .training import TrainingResult, TrainingSettings, train
@@ -32,10 +34,16 @@ def train_word_vectors(
         batch_size: windows in a batch.
         settings: how to train.
         accelerator: where to train.
+
+    Raises:
+        UserError: when the Huffman codes of these words are longer than `max_code_length`.
     """
     counts = ids.counts(len(tokenizer))
-    model = AutoModelForPreTraining.from_config(config)
-    model.set_word_counts(torch.from_numpy(counts))
+    try:
+        model = AutoModelForPreTraining.from_config(config)
+        model.set_word_counts(torch.from_numpy(counts))
+    except ValueError as error:  # a code that is longer than max_code_length
+        raise UserError(str(error)) from error
     spell_vocabulary(model, tokenizer)
     tables = [module for module in model.modules() if isinstance(module, nn.Embedding)]
     for table in tables:
@@ -68,7 +76,7 @@ def _whole_steps(model: PreTrainedModel, counts: np.ndarray) -> list[RemovableHa
     The gradient of a mean gives each row its share of the step alone, so that words with many n-grams would hardly
     move. The shares are undone by their mean over the text.
     """
-    backbone = model.base_model
+    backbone: Any = model.base_model
     rows = 1 + np.count_nonzero(backbone.word_ngrams.numpy(), axis=1)  # (vocab_size,)
     scale = float(np.average(rows, weights=counts))
     tables = (backbone.word_embeddings, backbone.ngram_embeddings)
