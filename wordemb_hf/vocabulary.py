@@ -149,7 +149,10 @@ def frequent_words(
     numbers = counts.tolist()
     if not frequent:
         raise UserError(_nothing_left(dict(zip(words, numbers, strict=True)), kind, min_count))
-    return [words[index] for index in sorted(frequent, key=lambda index: (-numbers[index], words[index]))[:max_size]]
+    # Twice, since sorting is stable and a key that is no tuple is much quicker.
+    frequent.sort(key=words.__getitem__)
+    frequent.sort(key=numbers.__getitem__, reverse=True)
+    return [words[index] for index in frequent[:max_size]]
 
 
 def tokenizer_from_words(

@@ -43,10 +43,14 @@ class ChunkWords:
 
     def __init__(self, chunks: list[str], kind: str, lowercase: bool, special_tokens: Sequence[str]):
         specials = all_special_tokens(special_tokens)
-        pattern = re.compile("|".join(map(re.escape, specials)))
         self._chunks = chunks
-        # Encoding finds special tokens in these, where counting sees none.
-        self._special = [index for index, chunk in enumerate(chunks) if pattern.search(chunk)]
+        # Encoding finds special tokens in these, where counting sees none; most texts have none at all.
+        self._special: list[int] = []
+        everything = "\n".join(chunks)
+        if any(token in everything for token in specials):
+            pattern = re.compile("|".join(map(re.escape, specials)))
+            self._special = [index for index, chunk in enumerate(chunks) if pattern.search(chunk)]
+        del everything
         whole = np.fromiter(map(WHOLE.get(kind, lambda chunk: False), chunks), bool, len(chunks))
         whole[self._special] = False
         words = [chunks[index] for index in np.flatnonzero(whole).tolist()]
