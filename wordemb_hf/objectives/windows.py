@@ -39,7 +39,7 @@ class WordWindows:
     ):
         self._ids = ids
         self._documents = np.repeat(np.arange(len(offsets) - 1, dtype=np.int32), np.diff(offsets))
-        self._keep = _keep_probabilities(counts, subsample_threshold)
+        self._keep = keep_probabilities(counts, subsample_threshold)
         self._window_size, self._batch_size, self._seed = window_size, batch_size, seed
 
     def epoch(self, number: int) -> Sequence[Batch]:
@@ -98,7 +98,7 @@ class _EpochOfWindows(Sequence[Batch]):
         }
 
 
-def _keep_probabilities(counts: np.ndarray, threshold: float) -> np.ndarray:
+def keep_probabilities(counts: np.ndarray, threshold: float) -> np.ndarray:
     """word2vec.c's rule, which is not quite the paper's `sqrt(threshold / share)`."""
     if threshold == 0:
         return np.ones(len(counts), dtype=np.float32)

@@ -93,10 +93,8 @@ def train_on_cpu(
         if part[1] == 1:
             engine.train(first, on_progress=report_and_keep)
         else:
-            average, reads = (
-                RowAverage([table.weight.data for table in learnt_tables(model)], accelerator),
-                reads_per_word(model),
-            )
+            average = RowAverage([table.weight.data for table in learnt_tables(model)], accelerator)
+            reads = reads_per_word(model)
             length = max(AVERAGE_EVERY // engine.length, 1) * part[1]
             while first < engine.stretches:
                 last = min(first + length, engine.stretches)
