@@ -57,7 +57,7 @@ def train(model, ids: Ids, *pieces: int, **options) -> list[float]:
     options = {"epochs": 2, "learning_rate": 0.1, "seed": 5, "threads": 1, **options}
     for first, last in zip((0, *pieces), (*pieces, None), strict=True):
         with CPUEngine(model, ids, **options) as engine:
-            engine.train(first, last, on_progress=lambda progress: losses.append(progress.loss))
+            engine.train(first, last, on_progress=lambda _, loss: losses.append(loss))
     return losses
 
 

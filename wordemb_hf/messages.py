@@ -25,6 +25,9 @@ CHINESE: dict[str, str] = {
     ),
     "epoch {epoch} of {epochs}": "第 {epoch}/{epochs} 轮",
     "step": "步",
+    "word": "词",
+    "Compiling for this processor; this is done once …": "正在为本机处理器编译，只需一次……",
+    "Going on where the training was stopped.": "从上次中断处继续训练。",
     "Trained in {seconds} s, {speed} words/s; the model is in {folder}.": (
         "训练用时 {seconds} 秒，每秒 {speed} 个词；模型已存入 {folder}。"
     ),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -61,6 +61,9 @@ def pretrain(
         float | None,
         model_option("word2vec: thin out words above this share of the text; 0 for never.", "SHARE", "0.001"),
     ] = None,
+    threads: Annotated[
+        int | None, training_option("word2vec on a CPU: threads; one repeats exactly.", "N", "all cores")
+    ] = None,
     epochs: Annotated[int | None, training_option("Passes over the text.", "N", "preset")] = None,
     batch_size: Annotated[int | None, training_option("Windows, or texts, in a batch.", "N", "preset")] = None,
     length: Annotated[
@@ -106,8 +109,8 @@ def pretrain(
     config = make_config(family, **{**preset.settings, **options})  # refused before any text is read, if impossible
     batch_size = preset.batch_size if batch_size is None else batch_size
     length = preset.length if length is None else length
-    for name, value in (("batch_size", batch_size), ("length", length)):
-        if value < 1:
+    for name, value in (("batch_size", batch_size), ("length", length), ("threads", threads)):
+        if value is not None and value < 1:
             raise UserError(f"{name} is {value}, but must be at least 1")
     if dev is not None and preset.objective == "windows":
         raise UserError(f"dev is {dev}, but word vectors have no development text: measure them by what they are for")
@@ -116,7 +119,8 @@ def pretrain(
     from .documents import document_language_model, document_vectors
     from .language_models import check_config, encode_text, train_language_model
     from .training import TrainingSettings, make_accelerator
-    from .vocabulary import build_tokenizer, encode_corpus
+    from .vocabulary import build_tokenizer
+    from .word2vec.corpus_ids import index_corpus
     from .word_vectors import different_words, train_word_vectors
 
     vectors = preset.objective == "windows"
@@ -138,17 +142,20 @@ def pretrain(
         # An empty line ends a line as well, which a stream of text has a token for.
         return read_texts(paths, text_column=text_column, keep_empty=preset.objective == "causal_lm")
 
-    tokenizer = build_tokenizer(
-        read(corpus),
-        kind=tokenizer_kind,
-        min_count=min_count,
-        max_size=max_vocab_size,
-        lowercase=lowercase,
-        special_tokens=preset.special_tokens,
-        max_characters=characters_read(config),
-        ngrams=ngrams_read(config),
-    )
-    ids = encode_corpus(tokenizer, read(corpus)) if vectors else encode_text(tokenizer, read(corpus), preset)
+    words: dict[str, Any] = {
+        "kind": tokenizer_kind,
+        "min_count": min_count,
+        "max_size": max_vocab_size,
+        "lowercase": lowercase,
+        "special_tokens": preset.special_tokens,
+    }
+    if vectors:
+        tokenizer, ids = index_corpus(
+            corpus, text_column=text_column, threads=threads, ngrams=ngrams_read(config), **words
+        )
+    else:
+        tokenizer = build_tokenizer(read(corpus), max_characters=characters_read(config), **words)
+        ids = encode_text(tokenizer, read(corpus), preset)
     accelerator.print(
         translate(
             "{tokens} words in {documents} documents; {vocabulary} different ones occur at least {min_count} times.",
@@ -161,7 +168,7 @@ def pretrain(
 
     config.vocab_size = len(tokenizer)
     if vectors:
-        model, result = train_word_vectors(config, tokenizer, ids, batch_size, settings, accelerator)
+        model, result = train_word_vectors(config, tokenizer, ids, batch_size, settings, accelerator, threads, output)
     else:
         if hasattr(config, "eos_token_id"):
             # Where every line ends in the same token, a new one begins behind it.

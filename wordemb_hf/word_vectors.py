@@ -1,6 +1,7 @@
 """Training of static word vectors, word2vec's, from a corpus of ids."""
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from .new_models import spell_vocabulary
 from .objectives.windows import ContextWindows, WordWindows
 from .training import TrainingResult, TrainingSettings, train
 from .vocabulary import Ids
+from .word2vec.engine_training import engine_for, train_by_engine
 
 
 def train_word_vectors(
@@ -24,19 +26,24 @@ def train_word_vectors(
     batch_size: int,
     settings: TrainingSettings,
     accelerator: Accelerator,
+    threads: int | None = None,
+    output: Path | None = None,
 ) -> tuple[PreTrainedModel, TrainingResult]:
-    """Train word vectors.
+    """Train word vectors: by the engine of this device, or where there is none, by the gradients of the model's loss.
 
     Args:
         config: of word2vec; its `vocab_size` is that of the tokenizer.
         tokenizer: whose ids they are.
         ids: the corpus, without unknown words.
-        batch_size: windows in a batch.
+        batch_size: windows in a batch, where there is no engine.
         settings: how to train.
         accelerator: where to train.
+        threads: of the engine on a CPU; all cores if missing.
+        output: the folder to be written; a training of it that was killed goes on.
 
     Raises:
-        UserError: when the Huffman codes of these words are longer than `max_code_length`.
+        UserError: when the Huffman codes of these words are longer than `max_code_length`, or the loss is no number
+            any more.
     """
     counts = ids.counts(len(tokenizer))
     try:
@@ -45,6 +52,28 @@ def train_word_vectors(
     except ValueError as error:  # a code that is longer than max_code_length
         raise UserError(str(error)) from error
     spell_vocabulary(model, tokenizer)
+    engine = engine_for(model, accelerator)
+    if engine:
+        result = train_by_engine(engine, model, ids, settings, accelerator, threads, output)
+    else:
+        result = _train_by_gradients(model, ids, counts, batch_size, settings, accelerator)
+    with torch.no_grad():
+        # An unknown word is most like the rarest ones.
+        rows, vectors = model.get_input_embeddings().weight, model.base_model.word_vectors()
+        rows[tokenizer.pad_token_id] = 0
+        rows[tokenizer.unk_token_id] = vectors[-max(len(rows) // 100, 1) :].mean(0)
+    return model, result
+
+
+def _train_by_gradients(
+    model: PreTrainedModel,
+    ids: Ids,
+    counts: np.ndarray,
+    batch_size: int,
+    settings: TrainingSettings,
+    accelerator: Accelerator,
+) -> TrainingResult:
+    config: Any = model.config
     tables = [module for module in model.modules() if isinstance(module, nn.Embedding)]
     for table in tables:
         # A batch touches few rows: gradients for all would be most of the work. Apple's GPUs have no sparse ones, and
@@ -53,7 +82,7 @@ def train_word_vectors(
     hooks = _whole_steps(model, counts) if config.num_ngram_buckets else []
     objective = ContextWindows if config.algorithm == "cbow" else WordWindows
     # In one step a word's row takes the sum of its windows' steps: in a small vocabulary a large batch would overshoot.
-    batch_size = min(batch_size, max(len(tokenizer) // 2, 1))
+    batch_size = min(batch_size, max(config.vocab_size // 2, 1))
     windows = objective(
         ids.ids, ids.offsets, counts, config.window_size, config.subsample_threshold, batch_size, settings.seed
     )
@@ -62,12 +91,7 @@ def train_word_vectors(
         table.sparse = False
     for hook in hooks:
         hook.remove()
-    with torch.no_grad():
-        # An unknown word is most like the rarest ones.
-        rows, vectors = model.get_input_embeddings().weight, model.base_model.word_vectors()
-        rows[tokenizer.pad_token_id] = 0
-        rows[tokenizer.unk_token_id] = vectors[-max(len(rows) // 100, 1) :].mean(0)
-    return model, result
+    return result
 
 
 def _whole_steps(model: PreTrainedModel, counts: np.ndarray) -> list[RemovableHandle]:

@@ -39,22 +39,22 @@ class Checkpoint:
             digest.update(memoryview(array).cast("B"))
         self._training = digest.hexdigest()
 
-    def save(self, stretch: int) -> None:
-        """Keep the tables as they are; `stretch` is the one that comes next."""
+    def save(self, position: int) -> None:
+        """Keep the tables as they are, and where to go on."""
         partial = self.path.with_suffix(".partial")
         tensors = {name: value.contiguous() for name, value in self._model.state_dict().items()}
-        save_file(tensors, partial, metadata={"training": self._training, "stretch": str(stretch)})
+        save_file(tensors, partial, metadata={"training": self._training, "position": str(position)})
         os.replace(partial, self.path)
 
     def load(self) -> int:
-        """Put the tables back; the stretch that comes next, 0 where there is nothing of this training."""
+        """Put the tables back; where to go on, 0 where there is nothing of this training."""
         try:
             with safe_open(self.path, "pt") as file:
                 kept = file.metadata() or {}
                 if kept.get("training") != self._training:
                     return 0
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                stretch = int(kept["stretch"])
+                position = int(kept["position"])
         except (OSError, SafetensorError, KeyError, ValueError):
             return 0
         state = self._model.state_dict()
@@ -63,7 +63,7 @@ class Checkpoint:
         with torch.no_grad():
             for name, value in tensors.items():
                 state[name].copy_(value)
-        return stretch
+        return position
 
     def remove(self) -> None:
         """The training is done."""

@@ -8,7 +8,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -28,23 +27,6 @@ from .tiles import LANES
 
 _STRETCH = 10_000  # words, as in gensim: the learning rate is constant within one
 _ROUND = 0.5  # seconds between two looks at the loss
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far the training has come.
-
-    Args:
-        stretch: the one that comes next.
-        words: words of the text that were read, in all epochs so far.
-        loss: mean loss of a prediction since the last report, measured on some of the windows.
-        learning_rate: at this point.
-    """
-
-    stretch: int
-    words: int
-    loss: float
-    learning_rate: float
 
 
 def stretch_length(words: int) -> int:
@@ -113,7 +95,7 @@ class CPUEngine:
         first: int = 0,
         last: int | None = None,
         part: tuple[int, int] = (0, 1),
-        on_progress: Callable[[Progress], None] | None = None,
+        on_progress: Callable[[int, float], None] | None = None,
     ) -> None:
         """Learn from the stretches from `first` up to `last`.
 
@@ -121,7 +103,8 @@ class CPUEngine:
             first: the stretch to begin with.
             last: the one to stop before; the end if missing.
             part: this process's number, and how many share the text: each takes every so-many-th stretch.
-            on_progress: called about twice a second.
+            on_progress: called about twice a second with the stretch that comes next, and the mean loss of a
+                prediction since the last call, measured on some of the windows.
 
         Raises:
             UserError: when the loss is no number any more.
@@ -141,7 +124,7 @@ class CPUEngine:
             first, seconds = until, time.perf_counter() - began
             size = max(self.threads, int(size * min(_ROUND / max(seconds, 1e-3), 4)))
             if on_progress is not None and predictions:
-                on_progress(Progress(until, self.words_before(until), loss / predictions, self._rate(until)))
+                on_progress(until, loss / predictions)
 
     def _work(self, stretches: Iterator[int]) -> tuple[float, float]:
         """Let threads take stretches until there are none; the measured loss, and of how many predictions."""

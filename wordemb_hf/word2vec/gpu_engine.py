@@ -168,6 +168,7 @@ class _Launch:
             losses,
             **self._sizes,
             num_warps=self._warps,
+            enable_fp_fusion=True,  # the default until Triton 3.10; scores are sums of products
             num_stages=1,  # no load may move ahead of the additions of the window before
         )
         # Waits for the kernel; in float64, which sums many losses well, where the device has it or not.

@@ -1,0 +1,199 @@
+"""A training of word vectors from beginning to end: which engine, its bar, its history, checkpoints and processes."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from accelerate import Accelerator
+from tqdm.auto import tqdm
+
+from ..messages import translate
+from ..training import TrainingResult, TrainingSettings
+from ..vocabulary import Ids
+from .averaging import RowAverage, reads_per_word
+from .checkpoint import Checkpoint
+from .tables import learnt_tables
+
+_KEEP_EVERY = 60.0  # seconds between two checkpoints
+_AVERAGE_EVERY = 100_000  # words that each process reads between two averages
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an engine has come.
+
+    Args:
+        position: where to go on, in the engine's own count.
+        words: words of the text that were read, in all epochs and by all processes.
+        loss: mean loss of a prediction since the last report, measured on some of the windows.
+    """
+
+    position: int
+    words: int
+    loss: float
+
+
+Report = Callable[[Progress], None]
+
+
+def engine_for(model: Any, accelerator: Accelerator) -> str | None:
+    """`cpu`, `gpu` or `torch`: the fastest engine that can train a model here; `None` if there is none.
+
+    Numba trains everything on a CPU, Triton and plain torch know negative sampling without n-grams.
+    """
+    device, config = accelerator.device.type, model.config
+    if device == "cpu" and find_spec("numba"):
+        return "cpu"
+    if config.loss != "negative_sampling" or config.num_ngram_buckets:
+        return None
+    return "gpu" if device == "cuda" and find_spec("triton") else "torch"
+
+
+def train_by_engine(
+    engine: str,
+    model: Any,
+    ids: Ids,
+    settings: TrainingSettings,
+    accelerator: Accelerator,
+    threads: int | None = None,
+    output: Path | None = None,
+) -> TrainingResult:
+    """Train the vectors of a model whose words have been counted.
+
+    Several processes share the text; every so many words they make their tables equal (`RowAverage`).
+
+    Args:
+        engine: what `engine_for` said.
+        model: `Word2VecForPreTraining`, in float32.
+        ids: the corpus, without unknown words.
+        settings: epochs, learning rate, floor and seed are looked at.
+        accelerator: whose processes share the work.
+        threads: of a process on a CPU; all cores if missing. One, in one process, gives the same numbers in every run.
+        output: the folder to be written; a training of it that was killed goes on.
+
+    Raises:
+        UserError: when the loss is no number any more.
+    """
+    result, began, main = TrainingResult(), time.perf_counter(), accelerator.is_main_process
+    model.to(accelerator.device)
+    checkpoint = Checkpoint(output, model, ids, settings) if output is not None else None
+    first, kept = checkpoint.load() if checkpoint else 0, began
+    if first and main:
+        print(translate("Going on where the training was stopped."), flush=True)
+    words = settings.epochs * len(ids.ids)
+    bar = tqdm(total=words, unit=translate("word"), unit_scale=True, disable=None if main else True, leave=False)
+
+    def report(progress: Progress) -> None:
+        nonlocal kept
+        bar.update(progress.words - bar.n)
+        bar.set_postfix_str(f"{translate('loss')} {progress.loss:.4f}")
+        rate = settings.learning_rate * max(1 - progress.words / words, settings.floor)
+        row = {"epoch": round(progress.words / len(ids.ids), 4), "step": progress.words}
+        result.history.append(row | {"loss": progress.loss, "learning_rate": rate})
+        if checkpoint and main and accelerator.num_processes == 1 and time.perf_counter() - kept > _KEEP_EVERY:
+            checkpoint.save(progress.position)
+            kept = time.perf_counter()
+
+    with bar:
+        train = _on_cpu if engine == "cpu" else partial(_on_device, engine)
+        train(model, ids, settings, accelerator, first, report, threads)
+    if checkpoint and main:
+        checkpoint.remove()
+    accelerator.wait_for_everyone()
+    result.seconds = time.perf_counter() - began
+    return result
+
+
+def _on_cpu(
+    model: Any,
+    ids: Ids,
+    settings: TrainingSettings,
+    accelerator: Accelerator,
+    first: int,
+    report: Report,
+    threads: int | None,
+) -> None:
+    from .cpu_engine import CPUEngine
+
+    part = (accelerator.process_index, accelerator.num_processes)
+    with CPUEngine(
+        model,
+        ids,
+        epochs=settings.epochs,
+        learning_rate=settings.learning_rate,
+        floor=settings.floor,
+        seed=settings.seed,
+        threads=threads,
+    ) as engine:
+
+        def tell(stretch: int, loss: float) -> None:
+            report(Progress(stretch, engine.words_before(stretch), loss))
+
+        if part[1] == 1:
+            engine.train(first, on_progress=tell)
+            return
+        average, reads = _average(model, accelerator), reads_per_word(model)
+        length = max(_AVERAGE_EVERY // engine.length, 1) * part[1]
+        for begin in range(first, engine.stretches, length):
+            end = min(begin + length, engine.stretches)
+            engine.train(begin, end, part, tell)
+            average([rate * (end - begin) * engine.length for rate in reads])
+
+
+def _on_device(
+    engine: str,
+    model: Any,
+    ids: Ids,
+    settings: TrainingSettings,
+    accelerator: Accelerator,
+    first: int,
+    report: Report,
+    threads: int | None,
+) -> None:
+    if engine == "gpu":
+        from .gpu_engine import train_on_gpu as train
+    else:
+        from .torch_step import train_with_torch as train
+
+    from .stretches import load_corpus
+
+    number, processes = accelerator.process_index, accelerator.num_processes
+    own = _part(ids, number, processes)
+    learn = partial(
+        train,
+        model,
+        load_corpus(model, own),
+        epochs=settings.epochs,
+        learning_rate=settings.learning_rate,
+        floor=settings.floor,
+        seed=settings.seed + number,
+        on_progress=lambda position, loss: report(Progress(position, position * processes, loss)),
+    )
+    if processes == 1:
+        learn(first_position=first)
+        return
+    average, reads = _average(model, accelerator), reads_per_word(model)
+    total = settings.epochs * len(own.ids)
+    # All processes average equally often, though their parts differ by some words.
+    for begin in range(first, settings.epochs * -(-len(ids.ids) // processes), _AVERAGE_EVERY):
+        if begin < total:
+            learn(first_position=begin, last_position=min(begin + _AVERAGE_EVERY, total))
+        average([rate.to(accelerator.device) * _AVERAGE_EVERY * processes for rate in reads])
+
+
+def _average(model: Any, accelerator: Accelerator) -> RowAverage:
+    return RowAverage([table.weight.data for table in learnt_tables(model)], accelerator)
+
+
+def _part(ids: Ids, number: int, parts: int) -> Ids:
+    """One of so many parts of a corpus, equally long but for the last; documents are cut where they must be."""
+    length = -(-len(ids.ids) // parts)
+    start = min(number * length, len(ids.ids))
+    stop = min(start + length, len(ids.ids))
+    inside = ids.offsets[(ids.offsets > start) & (ids.offsets < stop)]
+    return Ids(ids.ids[start:stop], np.concatenate([[start], inside, [stop]]) - start)
