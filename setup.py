@@ -67,7 +67,7 @@ setup(
         "zh": ["pylopdf-fonts-zh-cn>=0.1.1"],
         # Official weights of ELMo are HDF5 files.
         "elmo": ["h5py>=3.11"],
-        # The GPU engine of word2vec; torch for CUDA brings it along. Not in dev: 286 MB, for which one test is skipped.
+        # The GPU engine of word2vec; torch for CUDA brings it along, and pins it. Not in dev: 286 MB.
         "gpu": ["triton>=3.4; sys_platform == 'linux'"],
         # The engine of word2vec; the first release that takes Python 3.13 and numpy 2.1.
         "fast": ["numba>=0.61"],
