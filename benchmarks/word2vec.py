@@ -41,7 +41,7 @@ def train_ours(text: str, workload: str, options: argparse.Namespace, folder: Pa
     from wordemb_hf.families import make_config
     from wordemb_hf.training import TrainingSettings
     from wordemb_hf.word2vec.corpus_ids import index_corpus
-    from wordemb_hf.word2vec.cpu_training import train_on_cpu
+    from wordemb_hf.word2vec.engine_training import train_by_engine
 
     began = time.process_time()
     os.environ["WORDEMB_HF_CACHE_GB"] = "0"  # the text is read anew
@@ -67,7 +67,7 @@ def train_ours(text: str, workload: str, options: argparse.Namespace, folder: Pa
     rate = options.rate or (0.05 if workload in ("cbow", "ngrams") else 0.025)
     settings = TrainingSettings(options.epochs, rate, floor=1e-4, seed=options.seed)
     began, wall = time.process_time(), time.perf_counter()
-    train_on_cpu(model, ids, settings, Accelerator(cpu=True), options.threads)
+    train_by_engine("cpu", model, ids, settings, Accelerator(cpu=True), options.threads)
     trained, wall = time.process_time() - began, time.perf_counter() - wall
     words = tokenizer.convert_ids_to_tokens(range(2, len(tokenizer)))
     save(folder, words, model.word2vec.word_vectors()[2:].detach().numpy())
@@ -166,7 +166,7 @@ def run_alone(rival: str, workload: str, seed: int, options: argparse.Namespace)
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, __file__, *sys.argv[1:], "--alone", rival, workload, folder, "--seed", str(seed)]
         before, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         figures: dict[str, float] = json.loads(answer.splitlines()[-1])
         figures["whole"] = time.perf_counter() - wall
