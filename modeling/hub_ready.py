@@ -33,6 +33,11 @@ class HubReadyMixin(_Mixin):
             cls._auto_class = None  # a user's own subclass is saved as any other model, and not as its base
         return super().save_pretrained(save_directory, *args, **kwargs)
 
+    def _initialize_weights(self, module, is_custom_code=False):
+        # In code that is not its own, transformers leaves out every module that has no parameters by itself: it may
+        # overwrite what was loaded. Ours draws with `transformers.initialization`, which never does.
+        super()._initialize_weights(module)
+
 
 def _file_and_name(cls: type) -> str:
     # Remote code lives in transformers_modules.<repo>.<file>: only the file's own name belongs into a map.
