@@ -131,6 +131,20 @@ def test_predict_writes_or_fills_in(trained, capsys):
         assert again == answers
 
 
+def test_a_writer_leaves_no_gaps(tmp_path):
+    # Names that each occur once: what comes after "dear" is always unknown.
+    (tmp_path / "letters.txt").write_text("\n".join(f"dear n{number} come" for number in range(200)))
+    how = {"family": "rnn", "fields": SIZES["rnn"], "epochs": 10, "batch_size": 4, "learning_rate": 0.02}
+    wordemb_hf.pretrain(tmp_path / "letters.txt", tmp_path / "model", **how)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
+    prompt = tokenizer("dear", return_tensors="pt")
+    assert model(**prompt).logits[0, -1].argmax() == tokenizer.unk_token_id
+    written = model.generate(**prompt, max_new_tokens=8)[0, 1:].tolist()
+    assert not {tokenizer.unk_token_id, tokenizer.pad_token_id} & set(written)
+    assert "unk" not in wordemb_hf.predict(tmp_path / "model", ["dear"], top=1)[0]["continuations"][0]
+
+
 def test_evaluate_reads_plain_text(trained):
     _family, language, folder = trained
     figures = wordemb_hf.evaluate(str(folder / "model"), folder / f"{language}1.txt")

@@ -423,6 +423,20 @@ def test_what_a_folder_lacks_is_initialised(case, tmp_path):
 
 
 @each(CASES)
+def test_every_module_is_initialised(case, monkeypatch):
+    """transformers takes a module without parameters of its own for initialised if its code is not transformers'."""
+
+    def fresh():
+        torch.manual_seed(0)
+        return case.model_class(case.config()).state_dict()
+
+    built = fresh()
+    monkeypatch.setattr(PreTrainedModel, "is_custom_code", lambda self: False)
+    for name, expected in fresh().items():
+        assert torch.equal(built[name], expected), name
+
+
+@each(CASES)
 def test_is_built_on_the_meta_device(case):
     with torch.device("meta"):
         model = case.model_class(case.config())

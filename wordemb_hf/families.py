@@ -33,9 +33,9 @@ class Preset:
 
 FINETUNING: dict[str, Preset] = {
     "bilstm": Preset(
-        learning_rate=2e-3,
+        learning_rate=1e-3,
         epochs=15,
-        settings={"pooling": "attention", "embedding_dropout": 0.3, "dropout_type": "variational"},
+        settings={"pooling": "attention", "embedding_dropout": 0.5, "dropout_type": "variational"},
     ),
     "bow": Preset(learning_rate=2e-2, epochs=10, settings={"num_bigram_buckets": 2**18, "weighting": "binary"}),
     "rnn": Preset(

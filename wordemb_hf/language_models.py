@@ -67,6 +67,8 @@ def train_language_model(
     preset = PRETRAINING[config.model_type.removeprefix("wordemb_")]
     model = getattr(transformers, preset.auto_class).from_config(config)
     spell_vocabulary(model, tokenizer)
+    if model.can_generate():
+        model.generation_config.suppress_tokens = never_written(tokenizer)
     processes = accelerator.num_processes
     source = _source(preset, ids, config, batch_size, length, processes, settings.seed)
     evaluate = None
@@ -77,6 +79,11 @@ def train_language_model(
             return {f"eval_{name}": value for name, value in _figures(model, held_out, accelerator).items()}
 
     return model, train(model, source, settings, accelerator, evaluate)
+
+
+def never_written(tokenizer: PreTrainedTokenizerFast) -> list[int]:
+    """Ids that would leave a gap in a text: `<unk>` and all special tokens but for the end."""
+    return sorted(set(tokenizer.all_special_ids) - {tokenizer.eos_token_id})
 
 
 def evaluate_language_model(

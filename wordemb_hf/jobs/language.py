@@ -94,12 +94,15 @@ def _continuations(model: Any, tokenizer: Any, text: str, top: int) -> list[str]
     import torch
     from transformers import AutoModelForCausalLM, set_seed
 
+    from ..language_models import never_written
+
     if not hasattr(model, "generate"):  # a model of both directions: its forward half writes
         writer = AutoModelForCausalLM.from_config(model.config).to(model.device).eval()
         writer.load_state_dict(model.state_dict(), strict=False)
         model = writer
     end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.pad_token_id
     ids = tokenizer(text)["input_ids"] or [end]
+    characters = tokenizer.backend_tokenizer.decoder is not None  # they are short
     set_seed(0)
     written = model.generate(
         torch.tensor([ids], device=model.device),
@@ -107,8 +110,8 @@ def _continuations(model: Any, tokenizer: Any, text: str, top: int) -> list[str]
         temperature=0.8,
         top_k=50,
         num_return_sequences=top,
-        max_new_tokens=NEW_TOKENS
-        * (4 if tokenizer.backend_tokenizer.decoder is not None else 1),  # characters are short
+        max_new_tokens=NEW_TOKENS * (4 if characters else 1),
+        suppress_tokens=never_written(tokenizer),
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
