@@ -10,7 +10,8 @@ import numba
 from ..cache import cache_folder
 
 _FOLDER = Path(__file__).parent
-_OPTIONS = {"nogil": True, "boundscheck": False, "error_model": "numpy"}
+# Sums may be taken in another order, but what is no number stays so.
+_OPTIONS = {"nogil": True, "boundscheck": False, "error_model": "numpy", "fastmath": {"reassoc", "contract"}}
 
 
 def _folder() -> Path:
@@ -33,6 +34,11 @@ def compiled(function: Callable[..., Any]) -> Any:
         return numba.njit(**_OPTIONS)(function)
     finally:
         numba.config.CACHE_DIR = before
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Compile a function into those that call it: a call would cost as much as a short one does."""
+    return numba.njit(forceinline=True, **_OPTIONS)(function)
 
 
 def is_kept(function: Any) -> bool:

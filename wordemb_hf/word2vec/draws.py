@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .compiled import compiled
+from .compiled import compiled, inlined
 from .tiles import LANES, TARGETS, prefetch_row
 
 LONGEST = 1 << 14  # words of a stretch, at most
-LOSS_EVERY = 64  # windows: the loss is measured on some of them, which costs next to nothing
+LOSS_EVERY = 256  # windows: the loss is measured on some of them, which costs next to nothing
 
 # Knuth's generator modulo 2**64 (MMIX).
 _FACTOR, _SUMMAND, _HALF = np.uint64(6364136223846793005), np.uint64(1442695040888963407), np.uint64(32)
@@ -51,13 +51,13 @@ class Draws(NamedTuple):
     word_ngrams: np.ndarray
 
 
-@compiled
+@inlined
 def advance(state):
     """The next state of the generator; the upper half is what is random."""
     return state * _FACTOR + _SUMMAND
 
 
-@compiled
+@inlined
 def below(state, count):
     """A number below `count` from a state."""
     return ((state >> _HALF) * count) >> _HALF
@@ -75,7 +75,7 @@ def thin_out(ids, start, stop, keep, state, kept):
     return count, state
 
 
-@compiled
+@inlined
 def draw_noise(noise, state, width, outputs, drawn):
     """Draw noise words for the next window, as starts of their rows."""
     vocabulary = np.uint64(noise.shape[0])
@@ -89,13 +89,13 @@ def draw_noise(noise, state, width, outputs, drawn):
     return state
 
 
-@compiled
+@inlined
 def slot(number):
     """Where the value of a word to predict stands among tiles of eight lanes."""
     return number // TARGETS * LANES + number % TARGETS
 
 
-@compiled
+@inlined
 def set_noise_targets(word, drawn, width, rate, targets, weights):
     """The word itself and its noise words; one that is the word itself does not count."""
     targets[0] = word * width
@@ -106,20 +106,20 @@ def set_noise_targets(word, drawn, width, rate, targets, weights):
     return (len(drawn) + TARGETS) // TARGETS
 
 
-@compiled
-def add_path(word, draws, width, rate, targets, labels, weights, length):
+@inlined
+def add_path(word, codes, paths, width, rate, targets, labels, weights, length):
     """Put the nodes on the way to a word behind `length` others; the label is 1 for the turn 0, as in word2vec.c."""
     turn = 0
-    while turn < draws.codes.shape[1] and draws.codes[word, turn] >= 0:
-        targets[length] = draws.paths[word, turn] * np.int64(width)
-        labels[slot(length)] = 1 - draws.codes[word, turn]
+    while turn < codes.shape[1] and codes[word, turn] >= 0:
+        targets[length] = paths[word, turn] * np.int64(width)
+        labels[slot(length)] = 1 - codes[word, turn]
         weights[slot(length)] = rate
         turn += 1
         length += 1
     return length
 
 
-@compiled
+@inlined
 def fill_tiles(length, targets, weights):
     """Fill the last tile with rows that are at hand and do not count; how many tiles there are."""
     tiles = (length + TARGETS - 1) // TARGETS
@@ -129,10 +129,10 @@ def fill_tiles(length, targets, weights):
     return tiles
 
 
-@compiled
-def set_path_targets(word, draws, width, rate, targets, labels, weights):
+@inlined
+def set_path_targets(word, codes, paths, width, rate, targets, labels, weights):
     """The nodes on the way to one word."""
-    return fill_tiles(add_path(word, draws, width, rate, targets, labels, weights, 0), targets, weights)
+    return fill_tiles(add_path(word, codes, paths, width, rate, targets, labels, weights, 0), targets, weights)
 
 
 @compiled

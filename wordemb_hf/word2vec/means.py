@@ -10,7 +10,7 @@ gradients are those at its beginning. Threads work on the same tables without lo
 
 import numpy as np
 
-from .compiled import compiled
+from .compiled import compiled, inlined
 from .draws import (
     LONGEST,
     LOSS_EVERY,
@@ -28,17 +28,16 @@ from .draws import (
 from .tiles import (
     LANES,
     TARGETS,
-    add_to_context,
     add_to_rows,
-    add_to_targets,
     gradients,
     mean_of_rows,
+    move_targets,
     prefetch_row,
 )
 
 
-@compiled
-def _compose(word, tables, word_ngrams, width, rows, vectors, at):
+@inlined
+def _compose(word, inputs, ngram_vectors, word_ngrams, width, rows, vectors, at):
     """Write the mean of a word's vector and of its n-grams' to vectors[at:]; the n-grams' starts are left in `rows`."""
     count = 0
     while count < word_ngrams.shape[1] and word_ngrams[word, count] > 0:
@@ -46,23 +45,21 @@ def _compose(word, tables, word_ngrams, width, rows, vectors, at):
         count += 1
     start = word * width
     if count:
-        mean_of_rows(tables.ngrams, rows, 0, count, width, vectors, at)
+        mean_of_rows(ngram_vectors, rows, 0, count, width, vectors, at)
     share = np.float32(1.0) / np.float32(count + 1)
     for number in range(width):
-        vectors[at + number] = (vectors[at + number] * np.float32(count) + tables.inputs[start + number]) * share
+        vectors[at + number] = (vectors[at + number] * np.float32(count) + inputs[start + number]) * share
     return count
 
 
-@compiled
+@inlined
 def _learn(mean, here, error, outputs, targets, tiles, labels, weights, factors, width):
     """Move the words to predict towards a mean; what it is to be moved by itself is left in `error`."""
     for tile in range(tiles):
         gradients(mean, here, 0, mean, outputs, targets, tile, labels, weights, width, tiles, factors)
     error[:] = 0
     for tile in range(tiles):
-        add_to_context(error, here, 0, outputs, targets, tile, factors, width, tiles)
-    for tile in range(tiles):
-        add_to_targets(outputs, targets, tile, mean, 1, factors, width, tiles)
+        move_targets(outputs, targets, tile, mean, factors, error, width)
 
 
 @compiled
@@ -86,11 +83,13 @@ def train_cbow(ids, offsets, document, start, stop, tables, draws, width, window
     ngrams = np.zeros(draws.word_ngrams.shape[1], np.int64)
     labels[0] = 1
     inputs, outputs = tables.inputs, tables.outputs
+    keep, noise, codes, paths = draws.keep, draws.noise, draws.codes, draws.paths
+    ngram_vectors, word_ngrams = tables.ngrams, draws.word_ngrams
     state, windows = np.uint64(seed), 0
-    state = draw_noise(draws.noise, state, width, outputs, drawn)
+    state = draw_noise(noise, state, width, outputs, drawn)
     while start < stop:
         end = min(offsets[document + 1], stop)
-        count, state = thin_out(ids, start, end, draws.keep, state, kept)
+        count, state = thin_out(ids, start, end, keep, state, kept)
         for middle in range(count):
             state = advance(state)
             reach = window_size - np.int64(below(state, np.uint64(window_size)))
@@ -102,18 +101,18 @@ def train_cbow(ids, offsets, document, start, stop, tables, draws, width, window
                 continue
             if num_negatives:
                 tiles = set_noise_targets(np.int64(kept[middle]), drawn, width, rate, targets, weights)
-                state = draw_noise(draws.noise, state, width, outputs, drawn)
+                state = draw_noise(noise, state, width, outputs, drawn)
                 if middle + 2 < count:
                     prefetch_row(outputs, kept[middle + 2] * np.int64(width), width)
             else:
-                tiles = set_path_targets(np.int64(kept[middle]), draws, width, rate, targets, labels, weights)
+                tiles = set_path_targets(np.int64(kept[middle]), codes, paths, width, rate, targets, labels, weights)
             if middle + window_size + 2 < count:
                 prefetch_row(inputs, kept[middle + window_size + 2] * np.int64(width), width)
 
             if with_ngrams:
                 for context in range(contexts):
                     word = rows[context] // width
-                    _compose(word, tables, draws.word_ngrams, width, ngrams, composed, starts[context])
+                    _compose(word, inputs, ngram_vectors, word_ngrams, width, ngrams, composed, starts[context])
                 mean_of_rows(composed, starts, 0, contexts, width, mean, 0)
             else:
                 mean_of_rows(inputs, rows, 0, contexts, width, mean, 0)
@@ -122,14 +121,14 @@ def train_cbow(ids, offsets, document, start, stop, tables, draws, width, window
                 loss[1] += 1
             windows += 1
             _learn(mean, here, error, outputs, targets, tiles, labels, weights, factors, width)
-            add_to_rows(inputs, rows, 0, contexts, width, error, 0)
+            add_to_rows(inputs, rows, 0, contexts, width, error)
             if with_ngrams:
                 for context in range(contexts):
                     word, number = rows[context] // width, 0
-                    while number < draws.word_ngrams.shape[1] and draws.word_ngrams[word, number] > 0:
-                        ngrams[number] = draws.word_ngrams[word, number] * np.int64(width)
+                    while number < word_ngrams.shape[1] and word_ngrams[word, number] > 0:
+                        ngrams[number] = word_ngrams[word, number] * np.int64(width)
                         number += 1
-                    add_to_rows(tables.ngrams, ngrams, 0, number, width, error, 0)
+                    add_to_rows(ngram_vectors, ngrams, 0, number, width, error)
         document += 1
         start = end
 
@@ -152,11 +151,13 @@ def train_skipgram_ngrams(
     here = np.zeros(1, np.int64)
     ngrams = np.zeros(draws.word_ngrams.shape[1], np.int64)
     inputs, outputs = tables.inputs, tables.outputs
+    keep, noise, codes, paths = draws.keep, draws.noise, draws.codes, draws.paths
+    ngram_vectors, word_ngrams = tables.ngrams, draws.word_ngrams
     state, windows = np.uint64(seed), 0
-    state = draw_noise(draws.noise, state, width, outputs, drawn)
+    state = draw_noise(noise, state, width, outputs, drawn)
     while start < stop:
         end = min(offsets[document + 1], stop)
-        count, state = thin_out(ids, start, end, draws.keep, state, kept)
+        count, state = thin_out(ids, start, end, keep, state, kept)
         for middle in range(count):
             state = advance(state)
             reach = window_size - np.int64(below(state, np.uint64(window_size)))
@@ -172,7 +173,7 @@ def train_skipgram_ngrams(
                         targets[length], labels[slot(length)], weights[slot(length)] = word * width, 1, rate
                         length += 1
                     else:
-                        length = add_path(word, draws, width, rate, targets, labels, weights, length)
+                        length = add_path(word, codes, paths, width, rate, targets, labels, weights, length)
             if num_negatives:
                 for number in range(num_negatives):
                     # Noise serves all the words around, but for those that it is itself.
@@ -183,27 +184,27 @@ def train_skipgram_ngrams(
                     labels[slot(length)] = 0
                     weights[slot(length)] = rate * np.float32(others)
                     length += 1
-                state = draw_noise(draws.noise, state, width, outputs, drawn)
+                state = draw_noise(noise, state, width, outputs, drawn)
             if middle + window_size + 2 < count:
                 prefetch_row(outputs, kept[middle + window_size + 2] * np.int64(width), width)
             if middle + 1 < count:
-                for number in range(draws.word_ngrams.shape[1]):
-                    row = draws.word_ngrams[kept[middle + 1], number]
+                for number in range(word_ngrams.shape[1]):
+                    row = word_ngrams[kept[middle + 1], number]
                     if row == 0:
                         break
-                    prefetch_row(tables.ngrams, row * np.int64(width), width)
+                    prefetch_row(ngram_vectors, row * np.int64(width), width)
             tiles = fill_tiles(length, targets, weights)
 
             word = np.int64(kept[middle])
-            parts = _compose(word, tables, draws.word_ngrams, width, ngrams, mean, 0)
+            parts = _compose(word, inputs, ngram_vectors, word_ngrams, width, ngrams, mean, 0)
             if windows % LOSS_EVERY == 0:
                 loss[0] += window_loss(mean, 1, outputs, targets, tiles, labels, weights, rate, width)
                 loss[1] += contexts
             windows += 1
             _learn(mean, here, error, outputs, targets, tiles, labels, weights, factors, width)
             here[0] = word * width
-            add_to_rows(inputs, here, 0, 1, width, error, 0)
+            add_to_rows(inputs, here, 0, 1, width, error)
             here[0] = 0
-            add_to_rows(tables.ngrams, ngrams, 0, parts, width, error, 0)
+            add_to_rows(ngram_vectors, ngrams, 0, parts, width, error)
         document += 1
         start = end

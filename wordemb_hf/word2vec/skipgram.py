@@ -55,11 +55,12 @@ def train_skipgram(
     copies = np.zeros((2 * window_size + 2) * width, np.float32)
     labels[0] = 1
     inputs, outputs = tables.inputs, tables.outputs
+    keep, noise, codes, paths = draws.keep, draws.noise, draws.codes, draws.paths
     state, windows = np.uint64(seed), 0
-    state = draw_noise(draws.noise, state, width, outputs, drawn)
+    state = draw_noise(noise, state, width, outputs, drawn)
     while start < stop:
         end = min(offsets[document + 1], stop)
-        count, state = thin_out(ids, start, end, draws.keep, state, kept)
+        count, state = thin_out(ids, start, end, keep, state, kept)
         for middle in range(count):
             state = advance(state)
             reach = window_size - np.int64(below(state, np.uint64(window_size)))
@@ -71,11 +72,11 @@ def train_skipgram(
                 continue
             if num_negatives:
                 tiles = set_noise_targets(np.int64(kept[middle]), drawn, width, rate, targets, weights)
-                state = draw_noise(draws.noise, state, width, outputs, drawn)
+                state = draw_noise(noise, state, width, outputs, drawn)
                 if middle + 2 < count:
                     prefetch_row(outputs, kept[middle + 2] * np.int64(width), width)
             else:
-                tiles = set_path_targets(np.int64(kept[middle]), draws, width, rate, targets, labels, weights)
+                tiles = set_path_targets(np.int64(kept[middle]), codes, paths, width, rate, targets, labels, weights)
             if middle + window_size + 2 < count:
                 prefetch_row(inputs, kept[middle + window_size + 2] * np.int64(width), width)
             if windows % LOSS_EVERY == 0:

@@ -323,6 +323,46 @@ def add_to_targets(
 
 
 @_compiled
+def move_targets(
+    builder,
+    outputs: _Floats,
+    targets: _Indices,
+    tile: ir.Value,
+    mean: _Floats,
+    factors: _Floats,
+    error: _Floats,
+    width: ir.Value,
+):
+    """For one context alone, `mean`: each word of a tile += gradient * mean, and error += the sum of gradient * word.
+
+    The error is that of the words as they were; a word may occur more than once.
+    """
+    ends = _targets(builder, targets, tile)
+    at = builder.mul(tile, _number(LANES))
+    spread = [factors.spread(builder.add(at, _number(number))) for number in range(TARGETS)]
+    with _steps(builder, _number(0), width, LANES) as (at, _):
+        places = [builder.add(end, at) for end in ends]
+        value, total = mean.load(at), error.load(at)
+        for place, factor in zip(places, spread, strict=True):
+            total = _multiply_add(builder, factor, outputs.load(place), total)
+        error.store(at, total)
+        for place, factor in zip(places, spread, strict=True):
+            outputs.store(place, _multiply_add(builder, factor, value, outputs.load(place)))
+
+
+_COLUMNS = 4  # values of a row at a time, where rows are only added
+
+
+def _columns(builder: ir.IRBuilder, width: ir.Value, write: Callable[[ir.Value, int], None]) -> None:
+    """Call `write(at, count)` for the components of a row: `_COLUMNS` values at a time, then one by one."""
+    most = builder.and_(width, _number(-_COLUMNS * LANES))
+    with _steps(builder, _number(0), most, _COLUMNS * LANES) as (at, _):
+        write(at, _COLUMNS)
+    with _steps(builder, most, width, LANES) as (at, _):
+        write(at, 1)
+
+
+@_compiled
 def mean_of_rows(
     builder,
     table: _Floats,
@@ -336,12 +376,20 @@ def mean_of_rows(
     """Mean of rows[first:stop] of a table, written to into[to:]."""
     count = builder.sitofp(builder.sub(stop, first), _FLOAT)
     share = _spread(builder, builder.fdiv(ir.Constant(_FLOAT, 1.0), count))
-    with _steps(builder, _number(0), width, LANES) as (at, _):
-        (total,) = _registers(builder, 1)
+
+    def write(at: ir.Value, columns: int) -> None:
+        steps = [_number(LANES * column) for column in range(columns)]
+        totals = _registers(builder, columns)
         with _steps(builder, first, stop, 1) as (place, _):
-            value = table.load(builder.add(rows[place], at))
-            builder.store(builder.fadd(builder.load(total), value, flags=_FAST), total)
-        into.store(builder.add(to, at), builder.fmul(builder.load(total), share, flags=_FAST))
+            start = builder.add(rows[place], at)
+            for total, step in zip(totals, steps, strict=True):
+                value = table.load(builder.add(start, step))
+                builder.store(builder.fadd(builder.load(total), value, flags=_FAST), total)
+        for total, step in zip(totals, steps, strict=True):
+            here = builder.add(builder.add(to, at), step)
+            into.store(here, builder.fmul(builder.load(total), share, flags=_FAST))
+
+    _columns(builder, width, write)
 
 
 @_compiled
@@ -353,14 +401,19 @@ def add_to_rows(
     stop: ir.Value,
     width: ir.Value,
     what: _Floats,
-    at: ir.Value,
 ):
-    """rows[first:stop] of a table += what[at:]; a row may occur more than once."""
-    with _steps(builder, _number(0), width, LANES) as (here, _):
-        value = what.load(builder.add(at, here))
+    """rows[first:stop] of a table += what; a row may occur more than once."""
+
+    def write(at: ir.Value, columns: int) -> None:
+        steps = [_number(LANES * column) for column in range(columns)]
+        values = [what.load(builder.add(at, step)) for step in steps]
         with _steps(builder, first, stop, 1) as (place, _):
-            index = builder.add(rows[place], here)
-            table.store(index, builder.fadd(table.load(index), value, flags=_FAST))
+            start = builder.add(rows[place], at)
+            for value, step in zip(values, steps, strict=True):
+                here = builder.add(start, step)
+                table.store(here, builder.fadd(table.load(here), value, flags=_FAST))
+
+    _columns(builder, width, write)
 
 
 @_compiled
