@@ -28,7 +28,9 @@ from .draws import (
 from .tiles import (
     LANES,
     TARGETS,
+    add_to_context,
     add_to_rows,
+    add_to_targets,
     gradients,
     mean_of_rows,
     move_targets,
@@ -58,8 +60,13 @@ def _learn(mean, here, error, outputs, targets, tiles, labels, weights, factors,
     for tile in range(tiles):
         gradients(mean, here, 0, mean, outputs, targets, tile, labels, weights, width, tiles, factors)
     error[:] = 0
+    if tiles == 1:
+        move_targets(outputs, targets, mean, factors, error, width)
+        return
+    for tile in range(tiles):  # all of them, before any word moves: it may be in two
+        add_to_context(error, here, 0, outputs, targets, tile, factors, width, tiles)
     for tile in range(tiles):
-        move_targets(outputs, targets, tile, mean, factors, error, width)
+        add_to_targets(outputs, targets, tile, mean, 1, factors, width, tiles)
 
 
 @compiled

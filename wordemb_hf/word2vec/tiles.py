@@ -327,19 +327,17 @@ def move_targets(
     builder,
     outputs: _Floats,
     targets: _Indices,
-    tile: ir.Value,
     mean: _Floats,
     factors: _Floats,
     error: _Floats,
     width: ir.Value,
 ):
-    """For one context alone, `mean`: each word of a tile += gradient * mean, and error += the sum of gradient * word.
+    """For one context alone and one tile: each word += gradient * mean, and error += the sum of gradient * word.
 
     The error is that of the words as they were; a word may occur more than once.
     """
-    ends = _targets(builder, targets, tile)
-    at = builder.mul(tile, _number(LANES))
-    spread = [factors.spread(builder.add(at, _number(number))) for number in range(TARGETS)]
+    ends = _targets(builder, targets, _number(0))
+    spread = [factors.spread(_number(number)) for number in range(TARGETS)]
     with _steps(builder, _number(0), width, LANES) as (at, _):
         places = [builder.add(end, at) for end in ends]
         value, total = mean.load(at), error.load(at)
