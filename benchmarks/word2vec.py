@@ -110,7 +110,7 @@ def train_fasttext(text: str, workload: str, options: argparse.Namespace, folder
         began, wall = time.process_time(), time.perf_counter()
         model = fasttext.train_unsupervised(
             text, model="skipgram", dim=options.size, ws=5, neg=5, minCount=5, t=1e-3, epoch=epochs, verbose=0,
-            thread=options.threads, bucket=BUCKETS, seed=options.seed,
+            thread=options.threads, bucket=BUCKETS,
         )  # fmt: skip
         return model, time.process_time() - began, time.perf_counter() - wall
 
