@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -36,7 +37,7 @@ class Checkpoint:
         described = {"config": model.config.to_diff_dict(), "settings": asdict(settings)}
         digest.update(json.dumps(described, sort_keys=True, default=str).encode())
         for array in (ids.ids, ids.offsets):
-            digest.update(memoryview(array).cast("B"))
+            digest.update(array.view(np.uint8).data)
         self._training = digest.hexdigest()
 
     def save(self, position: int) -> None:

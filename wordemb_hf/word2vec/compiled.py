@@ -11,7 +11,12 @@ from ..cache import cache_folder
 
 _FOLDER = Path(__file__).parent
 # Sums may be taken in another order, but what is no number stays so.
-_OPTIONS = {"nogil": True, "boundscheck": False, "error_model": "numpy", "fastmath": {"reassoc", "contract"}}
+_OPTIONS: dict[str, Any] = {
+    "nogil": True,
+    "boundscheck": False,
+    "error_model": "numpy",
+    "fastmath": {"reassoc", "contract"},
+}
 
 
 def _folder() -> Path:
@@ -27,13 +32,14 @@ FOLDER = _folder()
 
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile a function on its first call, or read what was compiled before; it runs without a lock on Python."""
-    before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(FOLDER)
+    settings: Any = numba.config
+    before, settings.CACHE_DIR = settings.CACHE_DIR, str(FOLDER)
     try:
         return numba.njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:  # no folder can be written to: it will be compiled again in each process
         return numba.njit(**_OPTIONS)(function)
     finally:
-        numba.config.CACHE_DIR = before
+        settings.CACHE_DIR = before
 
 
 def inlined(function: Callable[..., Any]) -> Any:

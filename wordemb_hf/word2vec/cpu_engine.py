@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import UserError
 from ..messages import translate
@@ -190,7 +190,7 @@ def _kernel(model: Any, tables: Tables, width: int) -> tuple[Any, tuple[Any, ...
     return kernel, (tables, draws, width, config.window_size, 0 if hierarchical else config.num_negatives)
 
 
-def _in_eights(weight: nn.Parameter) -> np.ndarray:
+def _in_eights(weight: Tensor) -> np.ndarray:
     """Make a parameter a view of a table whose rows are a multiple of eight floats long; that table, flat."""
     rows, width = weight.shape
     padded: Tensor = weight.data

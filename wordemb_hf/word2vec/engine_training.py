@@ -155,12 +155,13 @@ def _on_device(
     report: Report,
     threads: int | None,
 ) -> None:
+    from .stretches import load_corpus
+
+    train: Callable[..., float]
     if engine == "gpu":
         from .gpu_engine import train_on_gpu as train
     else:
         from .torch_step import train_with_torch as train
-
-    from .stretches import load_corpus
 
     number, processes = accelerator.process_index, accelerator.num_processes
     own = _part(ids, number, processes)

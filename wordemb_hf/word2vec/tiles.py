@@ -165,8 +165,9 @@ def _sums(builder: ir.IRBuilder, values: Sequence[ir.Value]) -> ir.Value:
 
     while len(values) > 2:
         values = [neighbours(one, two) for one, two in zip(values[::2], values[1::2], strict=True)]
-    low = _shuffle(builder, *values, [0, 1, 2, 3, 8, 9, 10, 11])
-    high = _shuffle(builder, *values, [4, 5, 6, 7, 12, 13, 14, 15])
+    one, two = values
+    low = _shuffle(builder, one, two, [0, 1, 2, 3, 8, 9, 10, 11])
+    high = _shuffle(builder, one, two, [4, 5, 6, 7, 12, 13, 14, 15])
     return builder.fadd(low, high, flags=_FAST)
 
 
