@@ -38,17 +38,11 @@ def train_ours(text: str, workload: str, options: argparse.Namespace, folder: Pa
     from transformers import AutoModelForPreTraining
 
     import wordemb_hf  # noqa: F401
-    from wordemb_hf.families import make_config
+    from wordemb_hf.families import make_config, ngrams_read
     from wordemb_hf.training import TrainingSettings
     from wordemb_hf.word2vec.corpus_ids import index_corpus
     from wordemb_hf.word2vec.engine_training import train_by_engine
 
-    began = time.process_time()
-    os.environ["WORDEMB_HF_CACHE_GB"] = "0"  # the text is read anew
-    tokenizer, ids = index_corpus(
-        text, kind="whitespace", lowercase=False, min_count=5, max_size=None, threads=options.threads
-    )
-    read = time.process_time() - began
     fields = {
         "hierarchical": {"loss": "hierarchical_softmax"},
         "ngrams": {"num_ngram_buckets": BUCKETS},
@@ -56,6 +50,18 @@ def train_ours(text: str, workload: str, options: argparse.Namespace, folder: Pa
         "skipgram": {},
     }[workload]
     config = make_config("word2vec", hidden_size=options.size, **fields)
+    os.environ["WORDEMB_HF_CACHE_GB"] = "0"  # the text is read anew
+    began = time.process_time()
+    tokenizer, ids = index_corpus(
+        text,
+        kind="whitespace",
+        lowercase=False,
+        min_count=5,
+        max_size=None,
+        ngrams=ngrams_read(config),
+        threads=options.threads,
+    )
+    read = time.process_time() - began
     config.vocab_size = len(tokenizer)
     model = AutoModelForPreTraining.from_config(config)
     import torch
