@@ -224,7 +224,8 @@ def describe(runs: list[dict[str, float]], options: argparse.Namespace) -> str:
     wall = statistics.median(run["words"] * options.epochs / run["wall"] for run in runs)
     line = (
         f" {read / 1e3:8,.0f}k words per CPU second, {wall / 1e3:8,.0f}k per second;"
-        f" reading {median('read'):5.1f} CPU s, whole {median('whole'):6.1f} s, {median('whole CPU'):6.1f} CPU s, {median('memory'):6.0f} MB"
+        f" reading {median('read'):5.1f} CPU s, whole {median('whole'):6.1f} s, {median('whole CPU'):6.1f} CPU s,"
+        f" {median('memory'):6.0f} MB"
     )
     known = {"words", "read", "train", "wall", "memory", "whole", "whole CPU"}
     for name in runs[0].keys() - known if len(runs) else ():

@@ -64,7 +64,7 @@ def ensure(extras: str, language: str) -> Path:
     """Make or update .venv so that it holds the project with `extras`, and return the path of its Python.
 
     Args:
-        extras: an extra of setup.py such as `dev`, or "" for none. What an earlier call installed stays.
+        extras: of setup.py, as `dev` or `fast,zh`, or "" for none. What an earlier call installed stays.
         language: `en` or `zh`, for what is printed.
     """
     say = SENTENCES[language]

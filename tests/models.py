@@ -136,7 +136,7 @@ def _window_labels(config: PreTrainedConfig, batch: Batch) -> Batch:
 
 
 def _know_words(model: PreTrainedModel) -> None:
-    """How often each word occurs, and which n-grams it has: a different number of them each, `<pad>` and `<unk>` none."""
+    """How often each word occurs, and which n-grams it has: not as many each, `<pad>` and `<unk>` none."""
     if hasattr(model, "word_counts"):
         model.set_word_counts(torch.arange(len(model.word_counts), 0, -1))
     if hasattr(model, "node_embeddings"):
