@@ -241,6 +241,11 @@ def test_impossible_settings_of_finetune(refused, folder, options, sentence):
         ("--min-count 0", "min_count must be at least 1, not 0"),
         ("--max-vocab-size 0", "must be at least 1, not 0"),
         ("--seed -1", "seed is -1, but must be at least 0"),
+        ("--threads 0", "threads is 0, but must be at least 1"),
+        ("--threads 100000", "threads is 100000, but this process has "),
+        ("--model old --family rnn", "model old is word vectors to go on with, but family is rnn"),
+        ("--model old --window-size 3", "model old is word vectors to go on with, but window_size cannot be changed"),
+        ("--model no/such", "no/such"),
     ],
 )
 def test_impossible_settings_of_pretrain(refused, folder, options, sentence):

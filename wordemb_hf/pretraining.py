@@ -23,6 +23,7 @@ from .options import (
     model_option,
     training_option,
 )
+from .processors import count_processors
 
 
 def pretrain(
@@ -46,6 +47,9 @@ def pretrain(
     ] = 200_000,
     language: Language = None,
     family: Annotated[str, model_option("What to train: word2vec, rnn, bilstm or elmo.", "NAME")] = "word2vec",
+    model: Annotated[
+        str | None, model_option("word2vec: vectors to go on with; words that they lack are added.", "FOLDER")
+    ] = None,
     fields: Annotated[
         list[str] | None,
         typer.Option("--set", help="Any field of the family's config.", rich_help_panel=MODEL, metavar="NAME=VALUE"),
@@ -106,12 +110,17 @@ def pretrain(
         "subsample_threshold": subsample_threshold,
     }
     options = {**parse_settings(fields), **{name: value for name, value in named.items() if value is not None}}
+    if model is not None and (family != "word2vec" or options):
+        what = f"family is {family}" if family != "word2vec" else f"{', '.join(options)} cannot be changed"
+        raise UserError(f"model {model} is word vectors to go on with, but {what}")
     config = make_config(family, **{**preset.settings, **options})  # refused before any text is read, if impossible
     batch_size = preset.batch_size if batch_size is None else batch_size
     length = preset.length if length is None else length
     for name, value in (("batch_size", batch_size), ("length", length), ("threads", threads)):
         if value is not None and value < 1:
             raise UserError(f"{name} is {value}, but must be at least 1")
+    if threads is not None and threads > count_processors():
+        raise UserError(f"threads is {threads}, but this process has {count_processors()} processors: give no more")
     if dev is not None and preset.objective == "windows":
         raise UserError(f"dev is {dev}, but word vectors have no development text: measure them by what they are for")
 
@@ -119,11 +128,20 @@ def pretrain(
     from .documents import document_language_model, document_vectors
     from .language_models import check_config, encode_text, train_language_model
     from .training import TrainingSettings, make_accelerator
-    from .vocabulary import build_tokenizer
+    from .vocabulary import build_tokenizer, encode_corpus, extend_tokenizer
     from .word2vec.corpus_ids import index_corpus
-    from .word_vectors import different_words, train_word_vectors
+    from .word_vectors import (
+        different_words,
+        extend_word_vectors,
+        load_word_vectors,
+        new_word_vectors,
+        train_word_vectors,
+    )
 
     vectors = preset.objective == "windows"
+    if model is not None:
+        trained, known = load_word_vectors(model)
+        config = trained.config
     if learning_rate is None:
         learning_rate = preset.learning_rate * (2 if vectors and config.algorithm == "cbow" else 1)
     settings = TrainingSettings(
@@ -149,7 +167,10 @@ def pretrain(
         "lowercase": lowercase,
         "special_tokens": preset.special_tokens,
     }
-    if vectors:
+    if model is not None:
+        tokenizer = extend_tokenizer(known, read(corpus), min_count=min_count)
+        ids = encode_corpus(tokenizer, read(corpus))
+    elif vectors:
         tokenizer, ids = index_corpus(
             corpus, text_column=text_column, threads=threads, ngrams=ngrams_read(config), **words
         )
@@ -166,26 +187,31 @@ def pretrain(
         )
     )
 
-    config.vocab_size = len(tokenizer)
     if vectors:
-        model, result = train_word_vectors(config, tokenizer, ids, batch_size, settings, accelerator, threads, output)
+        if model is None:
+            config.vocab_size = len(tokenizer)
+            trained = new_word_vectors(config, tokenizer, ids)
+        else:
+            extend_word_vectors(trained, tokenizer, ids)
+        result = train_word_vectors(trained, tokenizer, ids, batch_size, settings, accelerator, threads, output)
     else:
+        config.vocab_size = len(tokenizer)
         if hasattr(config, "eos_token_id"):
             # Where every line ends in the same token, a new one begins behind it.
             config.eos_token_id = tokenizer.eos_token_id
             config.bos_token_id = tokenizer.bos_token_id or tokenizer.eos_token_id
         held_out = None if dev is None else encode_text(tokenizer, read([Path(dev)]), preset)
-        model, result = train_language_model(
+        trained, result = train_language_model(
             config, tokenizer, ids, held_out, batch_size, length, settings, accelerator
         )
 
     if accelerator.is_main_process:
         with new_folder(output) as folder:
-            model.cpu().save_pretrained(folder)
+            trained.cpu().save_pretrained(folder)
             tokenizer.save_pretrained(folder)
             (document_vectors if vectors else document_language_model)(
                 folder,
-                model,
+                trained,
                 name=output.name,
                 corpus=", ".join(path.name for path in corpus),
                 documents=len(ids.offsets) - 1,

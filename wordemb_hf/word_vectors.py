@@ -12,6 +12,7 @@ from torch.utils.hooks import RemovableHandle
 from transformers import AutoModelForPreTraining, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from .errors import UserError
+from .loading import load_trained
 from .new_models import spell_vocabulary
 from .objectives.windows import ContextWindows, WordWindows
 from .training import TrainingResult, TrainingSettings, train
@@ -19,8 +20,69 @@ from .vocabulary import Ids
 from .word2vec.engine_training import engine_for, train_by_engine
 
 
+def new_word_vectors(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerFast, ids: Ids) -> PreTrainedModel:
+    """A model that knows the words of a corpus by their counts, and nothing about them yet.
+
+    Args:
+        config: of word2vec; its `vocab_size` is that of the tokenizer.
+        tokenizer: whose ids they are.
+        ids: the corpus, without unknown words.
+
+    Raises:
+        UserError: when the Huffman codes of these words are longer than `max_code_length`.
+    """
+    model = AutoModelForPreTraining.from_config(config)
+    _count(model, ids.counts(len(tokenizer)))
+    spell_vocabulary(model, tokenizer)
+    return model
+
+
+def load_word_vectors(model: str) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """A model that `pretrain` made, to go on with, and its tokenizer.
+
+    Raises:
+        UserError: when there is none.
+    """
+    trained, tokenizer = load_trained(model, "AutoModelForPreTraining", "a model with word vectors")
+    if trained.config.model_type != "wordemb_word2vec":
+        raise UserError(f"model {model} is of the type {trained.config.model_type}, but must be word2vec's")
+    return trained, tokenizer
+
+
+def extend_word_vectors(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, ids: Ids) -> None:
+    """Give a model the words of a tokenizer that was extended, and the counts of more text.
+
+    Vectors that exist stay; new words begin as in a new model. With hierarchical softmax, other counts make another
+    tree, whose nodes begin anew.
+
+    Args:
+        model: whose words the tokenizer begins with.
+        tokenizer: which may know more.
+        ids: the new text alone.
+    """
+    known = model.config.vocab_size
+    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    counts = ids.counts(len(tokenizer))
+    counts[:known] += model.word_counts[:known].numpy()
+    _count(model, counts)
+    spell_vocabulary(model, tokenizer)
+    with torch.no_grad():
+        bound = 0.5 / model.config.hidden_size
+        model.get_input_embeddings().weight[known:].uniform_(-bound, bound)
+        outputs = model.get_output_embeddings()
+        if outputs is not None:
+            outputs.weight[known:] = 0
+
+
+def _count(model: PreTrainedModel, counts: np.ndarray) -> None:
+    try:
+        model.set_word_counts(torch.from_numpy(counts))
+    except ValueError as error:  # a code that is longer than max_code_length
+        raise UserError(str(error)) from error
+
+
 def train_word_vectors(
-    config: PreTrainedConfig,
+    model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
     ids: Ids,
     batch_size: int,
@@ -28,11 +90,11 @@ def train_word_vectors(
     accelerator: Accelerator,
     threads: int | None = None,
     output: Path | None = None,
-) -> tuple[PreTrainedModel, TrainingResult]:
+) -> TrainingResult:
     """Train word vectors: by the engine of this device, or where there is none, by the gradients of the model's loss.
 
     Args:
-        config: of word2vec; its `vocab_size` is that of the tokenizer.
+        model: whose words have been counted.
         tokenizer: whose ids they are.
         ids: the corpus, without unknown words.
         batch_size: windows in a batch, where there is no engine.
@@ -42,38 +104,30 @@ def train_word_vectors(
         output: the folder to be written; a training of it that was killed goes on.
 
     Raises:
-        UserError: when the Huffman codes of these words are longer than `max_code_length`, or the loss is no number
-            any more.
+        UserError: when the loss is no number any more.
     """
-    counts = ids.counts(len(tokenizer))
-    try:
-        model = AutoModelForPreTraining.from_config(config)
-        model.set_word_counts(torch.from_numpy(counts))
-    except ValueError as error:  # a code that is longer than max_code_length
-        raise UserError(str(error)) from error
-    spell_vocabulary(model, tokenizer)
     engine = engine_for(model, accelerator)
     if engine:
         result = train_by_engine(engine, model, ids, settings, accelerator, threads, output)
     else:
-        result = _train_by_gradients(model, ids, counts, batch_size, settings, accelerator)
+        result = _train_by_gradients(model, ids, batch_size, settings, accelerator)
     with torch.no_grad():
         # An unknown word is most like the rarest ones.
         rows, vectors = model.get_input_embeddings().weight, model.base_model.word_vectors()
         rows[tokenizer.pad_token_id] = 0
         rows[tokenizer.unk_token_id] = vectors[-max(len(rows) // 100, 1) :].mean(0)
-    return model, result
+    return result
 
 
 def _train_by_gradients(
     model: PreTrainedModel,
     ids: Ids,
-    counts: np.ndarray,
     batch_size: int,
     settings: TrainingSettings,
     accelerator: Accelerator,
 ) -> TrainingResult:
     config: Any = model.config
+    counts = model.word_counts.numpy()
     tables = [module for module in model.modules() if isinstance(module, nn.Embedding)]
     for table in tables:
         # A batch touches few rows: gradients for all would be most of the work. Apple's GPUs have no sparse ones, and

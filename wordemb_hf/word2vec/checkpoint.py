@@ -7,6 +7,7 @@ and renamed; it fits one text and one set of settings, and is taken for no other
 import hashlib
 import json
 import os
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -41,11 +42,16 @@ class Checkpoint:
         self._training = digest.hexdigest()
 
     def save(self, position: int) -> None:
-        """Keep the tables as they are, and where to go on."""
+        """Keep the tables as they are, and where to go on; a full disk does not stop the training."""
         partial = self.path.with_suffix(".partial")
         tensors = {name: value.contiguous() for name, value in self._model.state_dict().items()}
-        save_file(tensors, partial, metadata={"training": self._training, "position": str(position)})
-        os.replace(partial, self.path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            save_file(tensors, partial, metadata={"training": self._training, "position": str(position)})
+            os.replace(partial, self.path)
+        except (OSError, SafetensorError) as error:
+            partial.unlink(missing_ok=True)
+            warnings.warn(f"the checkpoint {self.path} cannot be written: {error}; training goes on", stacklevel=2)
 
     def load(self) -> int:
         """Put the tables back; where to go on, 0 where there is nothing of this training."""

@@ -23,7 +23,9 @@ def _folder() -> Path:
     """Numba looks at the one file that a function stands in, and would take what it calls from an older version."""
     digest = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
     for path in sorted(_FOLDER.glob("*.py")):
-        digest.update(path.read_bytes())
+        content = path.read_bytes()
+        if b"compiled" in content:  # what is compiled says so
+            digest.update(content)
     return cache_folder() / "compiled" / digest.hexdigest()
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 import weakref
@@ -28,6 +27,7 @@ from transformers import PreTrainedTokenizerFast
 
 from ..corpus import read_texts, text_files
 from ..errors import UserError
+from ..processors import count_processors
 from ..vocabulary import (
     Ids,
     all_special_tokens,
@@ -103,7 +103,7 @@ def index_corpus(
     settings = _Settings(kind, min_count, max_size, lowercase, tuple(special_tokens), text_column)
     classes = _scanned_classes(groups, settings)
     if classes is not None:
-        threads = threads or _processors()
+        threads = threads or count_processors()
         with ThreadPoolExecutor(threads) as pool, suppress(Refusal):
             return _index(groups, settings, ngrams, classes, threads, pool)
         # What is wrong with the text is said before it is counted.
@@ -118,10 +118,6 @@ def index_corpus(
         ngrams=ngrams,
     )
     return tokenizer, encode_corpus(tokenizer, read_texts(paths, text_column=text_column))
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _scanned_classes(groups: list[tuple[Path, list[Path]]], settings: _Settings) -> np.ndarray | None:

@@ -4,7 +4,6 @@ What a stretch draws follows from the seed and its number alone, and its learnin
 thread gives the same numbers in every run, also when it goes on from a stretch in the middle.
 """
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..messages import translate
+from ..processors import count_processors
 from ..vocabulary import Ids
 from .compiled import is_kept
 from .draws import Draws, Tables
@@ -66,7 +66,7 @@ class CPUEngine:
     ):
         self.model, self.ids, self.epochs = model, ids, epochs
         self.learning_rate, self.floor, self.seed = learning_rate, floor, seed
-        self.threads = threads or len(os.sched_getaffinity(0))
+        self.threads = threads or count_processors()
         self.length = stretch_length(len(ids.ids))
         self._stretches = -(-len(ids.ids) // self.length)  # of an epoch
         self.stretches = epochs * self._stretches

@@ -83,6 +83,8 @@ def train_by_engine(
     model.to(accelerator.device)
     checkpoint = Checkpoint(output, model, ids, settings) if output is not None else None
     first, kept = checkpoint.load() if checkpoint else 0, began
+    if engine == "torch" and accelerator.device.type == "cpu" and main:
+        print(translate("Numba is missing; with the extra `fast`, this takes a fraction of the time."), flush=True)
     if first and main:
         print(translate("Going on where the training was stopped."), flush=True)
     words = settings.epochs * len(ids.ids)
