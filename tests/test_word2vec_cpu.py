@@ -270,3 +270,14 @@ def test_the_alias_table_draws_by_weight():
     np.add.at(share, np.arange(len(weights)), np.where(table[:, 0] > 0, own, 0))
     np.add.at(share, table[:, 1].astype(int), 1 - np.where(table[:, 0] > 0, own, 0))
     np.testing.assert_allclose(share / len(weights), weights / weights.sum(), atol=1e-8)
+
+
+@pytest.mark.parametrize("wrong", [-1, VOCABULARY])
+def test_an_id_outside_of_the_vocabulary_is_refused(wrong):
+    model = make_model(make_corpus())
+    ids = Ids(np.array([2, wrong, 3], np.int32), np.array([0, 3], np.int64))
+    with pytest.raises(UserError, match=f"the corpus holds the id {wrong}, but ids are 0 to 29"):
+        train(model, ids)
+    model.word_counts.zero_()
+    with pytest.raises(UserError, match="word_counts of the model are all 0"):
+        train(model, make_corpus())

@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from ..objectives.windows import keep_probabilities
+from .sampling import noise_weights
 
 _FEW = 64  # reads of a row by all processes, since the last time
 
@@ -61,7 +62,7 @@ def reads_per_word(model: Any) -> list[Tensor]:
     if config.loss == "hierarchical_softmax":
         predicted = _spread(words, model.huffman_paths.numpy(), model.huffman_codes.numpy() >= 0, len(counts))
     else:
-        noise = np.where(counts > 0, np.maximum(counts, 1.0) ** config.negative_exponent, 0.0)
+        noise = noise_weights(counts, config.negative_exponent)
         predicted = words + config.num_negatives * words.sum() * noise / max(noise.sum(), 1e-300)
     reads = [words, predicted]
     if config.num_ngram_buckets:

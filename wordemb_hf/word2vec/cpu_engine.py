@@ -20,7 +20,7 @@ from ..vocabulary import Ids
 from .compiled import is_kept
 from .draws import Draws, Tables
 from .means import train_cbow, train_skipgram_ngrams
-from .sampling import alias_table, keep_thresholds
+from .sampling import alias_table, keep_thresholds, noise_weights
 from .skipgram import train_skipgram
 from .tables import learnt_tables
 from .tiles import LANES
@@ -37,7 +37,8 @@ def stretch_length(words: int) -> int:
 class CPUEngine:
     """Trains the weights of a `Word2VecForPreTraining`, whose words have been counted; used as a context manager.
 
-    Within it the parameters may be views of wider tables; behind it they are contiguous again.
+    Within it the parameters may be views of wider tables; behind it they are contiguous again. To enter it raises a
+    `UserError` for an id outside of the vocabulary, and for a model without counts.
 
     Args:
         model: on the CPU, in float32.
@@ -72,6 +73,7 @@ class CPUEngine:
         self.stretches = epochs * self._stretches
 
     def __enter__(self) -> Self:
+        _check(self.model, self.ids)
         tables = learnt_tables(self.model)
         flat = [_in_eights(table.weight) for table in tables]
         missing = [np.zeros(0, np.float32)] * (len(Tables._fields) - len(flat))
@@ -178,7 +180,7 @@ def _kernel(model: Any, tables: Tables, width: int) -> tuple[Any, tuple[Any, ...
     word_ngrams = model.word2vec.word_ngrams.numpy() if config.num_ngram_buckets else nothing
     draws = Draws(
         keep=keep_thresholds(counts, config.subsample_threshold),
-        noise=alias_table(np.where(counts > 0, np.maximum(counts, 1.0) ** config.negative_exponent, 0.0)),
+        noise=alias_table(noise_weights(counts, config.negative_exponent)),
         codes=model.huffman_codes.numpy() if hierarchical else nothing.astype(np.int8),
         paths=model.huffman_paths.numpy() if hierarchical else nothing,
         word_ngrams=word_ngrams,
@@ -188,6 +190,18 @@ def _kernel(model: Any, tables: Tables, width: int) -> tuple[Any, tuple[Any, ...
     else:
         kernel = train_skipgram_ngrams if config.num_ngram_buckets else train_skipgram
     return kernel, (tables, draws, width, config.window_size, 0 if hierarchical else config.num_negatives)
+
+
+def _check(model: Any, ids: Ids) -> None:
+    """Kernels read and write wherever an id points to."""
+    size = model.config.vocab_size
+    for start in range(0, len(ids.ids), 1 << 22):  # a memory-mapped array is never read whole
+        piece = ids.ids[start : start + (1 << 22)]
+        if piece.min() < 0 or piece.max() >= size:
+            wrong = piece.min() if piece.min() < 0 else piece.max()
+            raise UserError(f"the corpus holds the id {wrong}, but ids are 0 to {size - 1}")
+    if not model.word_counts.any():
+        raise UserError("word_counts of the model are all 0, but noise words are drawn by them: count the corpus")
 
 
 def _in_eights(weight: Tensor) -> np.ndarray:

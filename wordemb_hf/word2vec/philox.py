@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .sampling import aliases
+
 KEEP_BITS = 30  # of a random number are compared with a threshold: a probability of 1 is exact, and fits into an int32
 
 _FACTORS = (0xD2511F53, 0xCD9E8D57)
@@ -90,11 +92,7 @@ def keep_thresholds(probabilities: np.ndarray) -> np.ndarray:
 
 
 def alias_table(weights: np.ndarray) -> np.ndarray:
-    """Walker's alias table: draw a row evenly, and take its own number or the one that it names.
-
-    A row is light if its weight is below the mean; it is filled up by a heavy one, which may itself become light.
-    Running sums of what the light ones lack and the heavy ones have too much tell at once which fills which
-    (Hübschle-Schneider and Sanders 2019, "Parallel Weighted Random Sampling", section 4).
+    """What a noise word is drawn from: a row drawn evenly, its own number or the one that it names.
 
     Args:
         weights: float (rows,), not negative, not all zero.
@@ -103,18 +101,5 @@ def alias_table(weights: np.ndarray) -> np.ndarray:
         int32 (rows, 2): a threshold for `KEEP_BITS` random bits, and the row that is taken from there on. A row of
         weight 0 is never drawn.
     """
-    share = np.asarray(weights, np.float64) * (len(weights) / np.sum(weights, dtype=np.float64))
-    light, heavy = np.flatnonzero(share < 1), np.flatnonzero(share >= 1)
-    lacks, spares = np.cumsum(1 - share[light]), np.cumsum(share[heavy] - 1)
-    own, other = share.copy(), np.arange(len(share))
-    before = np.concatenate([[0.0], lacks[:-1]]) if len(light) else lacks
-    # Rounding may ask for more than the last heavy row has.
-    other[light] = heavy[np.searchsorted(spares, before).clip(max=len(heavy) - 1)]
-    # The first light row that a heavy one cannot fill up alone leaves it short of this much.
-    last = np.searchsorted(lacks, spares, side="right")
-    short = last < len(light)
-    short[-1:] = False
-    own[heavy] = 1.0
-    own[heavy[short]] = 1 - (lacks[last[short]] - spares[short])
-    other[heavy[:-1]] = np.where(short[:-1], heavy[1:], heavy[:-1])
-    return np.stack([keep_thresholds(own.clip(0, 1)), other], axis=1).astype(np.int32)
+    own, other = aliases(weights)
+    return np.stack([keep_thresholds(own), other], axis=1).astype(np.int32)

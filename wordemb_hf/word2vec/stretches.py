@@ -19,6 +19,7 @@ from ..errors import UserError
 from ..objectives.windows import keep_probabilities
 from ..vocabulary import Ids
 from .philox import alias_table, keep_thresholds
+from .sampling import noise_weights
 
 _FIRST_WORD = 2  # ids below are <pad> and <unk>, which are not trained
 _MARGIN = 64  # words on each side of a stretch for each one that a window may need from there
@@ -151,7 +152,7 @@ def load_corpus(model: Any, ids: Ids) -> Corpus:
         raise UserError("word_counts of the model are all 0, but noise words are drawn by them: count the corpus")
     kept = keep_probabilities(counts, config.subsample_threshold).astype(np.float64)
     kept[:_FIRST_WORD] = 0
-    noise = np.where(counts > 0, np.maximum(counts, 1.0) ** config.negative_exponent, 0.0)
+    noise = noise_weights(counts, config.negative_exponent)
     centres, drawn = counts * kept / (counts * kept).sum(), noise / noise.sum()
     contexts = (config.window_size + 1) * centres
     return Corpus(
