@@ -113,7 +113,7 @@ class CPUEngine:
         """
         last = self.stretches if last is None else last
         number, processes = part
-        size = 4 * self.threads  # stretches between two looks at the loss
+        size = self.threads  # stretches between two looks at the loss
         while first < last:
             until = min(first + size * processes, last)
             began = time.perf_counter()

@@ -13,7 +13,7 @@ from .compiled import compiled, inlined
 from .tiles import LANES, TARGETS, prefetch_row
 
 LONGEST = 1 << 14  # words of a stretch, at most
-LOSS_EVERY = 256  # windows: the loss is measured on some of them, which costs next to nothing
+LOSS_EVERY = 64  # windows: the loss is measured on some of them, which costs next to nothing
 
 # Knuth's generator modulo 2**64 (MMIX).
 _FACTOR, _SUMMAND, _HALF = np.uint64(6364136223846793005), np.uint64(1442695040888963407), np.uint64(32)
