@@ -49,7 +49,7 @@ def load_word_vectors(model: str) -> tuple[PreTrainedModel, PreTrainedTokenizerF
     return trained, tokenizer
 
 
-def extend_word_vectors(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, ids: Ids) -> None:
+def extend_word_vectors(model: Any, tokenizer: PreTrainedTokenizerFast, ids: Ids) -> None:
     """Give a model the words of a tokenizer that was extended, and the counts of more text.
 
     Vectors that exist stay; new words begin as in a new model. With hierarchical softmax, other counts make another
@@ -74,7 +74,7 @@ def extend_word_vectors(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFa
             outputs.weight[known:] = 0
 
 
-def _count(model: PreTrainedModel, counts: np.ndarray) -> None:
+def _count(model: Any, counts: np.ndarray) -> None:
     try:
         model.set_word_counts(torch.from_numpy(counts))
     except ValueError as error:  # a code that is longer than max_code_length
@@ -82,7 +82,7 @@ def _count(model: PreTrainedModel, counts: np.ndarray) -> None:
 
 
 def train_word_vectors(
-    model: PreTrainedModel,
+    model: Any,
     tokenizer: PreTrainedTokenizerFast,
     ids: Ids,
     batch_size: int,
@@ -120,7 +120,7 @@ def train_word_vectors(
 
 
 def _train_by_gradients(
-    model: PreTrainedModel,
+    model: Any,
     ids: Ids,
     batch_size: int,
     settings: TrainingSettings,
