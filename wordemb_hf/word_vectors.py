@@ -44,6 +44,10 @@ def load_word_vectors(model: str) -> tuple[PreTrainedModel, PreTrainedTokenizerF
         UserError: when there is none.
     """
     trained, tokenizer = load_trained(model, "AutoModelForPreTraining", "a model with word vectors")
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise UserError(
+            f"model {model} has a {type(tokenizer).__name__}, but must have a tokenizer with a tokenizer.json"
+        )
     if trained.config.model_type != "wordemb_word2vec":
         raise UserError(f"model {model} is of the type {trained.config.model_type}, but must be word2vec's")
     return trained, tokenizer
