@@ -53,7 +53,7 @@ TEXT = {
 
 VECTORS = {
     # A small text: a high rate, and frequent words thinned out more.
-    "en": "--epochs 2 --learning-rate 0.1 --subsample-threshold 1e-4",
+    "en": "--epochs 5 --learning-rate 0.05 --subsample-threshold 1e-4",
     "zh": "--tokenizer-kind char --epochs 5 --min-count 2",
 }
 WORDS = {"en": "file list error three red string", "zh": "红 三 春 东 雨 鱼"}
