@@ -113,6 +113,7 @@ class CPUEngine:
         """
         last = self.stretches if last is None else last
         number, processes = part
+        most = max(self.stretches // 100, 4 * self.threads)
         size = self.threads  # stretches between two looks at the loss
         while first < last:
             until = min(first + size * processes, last)
@@ -124,7 +125,7 @@ class CPUEngine:
                     "number any more; choose a smaller one"
                 )
             first, seconds = until, time.perf_counter() - began
-            size = max(self.threads, int(size * min(_ROUND / max(seconds, 1e-3), 4)))
+            size = min(max(self.threads, int(size * min(_ROUND / max(seconds, 1e-3), 4))), most)
             if on_progress is not None and predictions:
                 on_progress(until, loss / predictions)
 
