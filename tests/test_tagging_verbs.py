@@ -298,7 +298,15 @@ def test_two_processes_measure_the_same(folder, tmp_path):
         "assert [len(answer['spans']) for answer in answers] == [2] * 70\n"
     )
     (tmp_path / "run.py").write_text(program)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", str(tmp_path / "run.py")]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node",
+        "2",
+        str(tmp_path / "run.py"),
+    ]
     arguments = [str(folder / "en-tagger"), str(folder / "en" / "test.conll"), str(tmp_path / "figures.json")]
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, cwd=Path(__file__).parent.parent)
     assert done.returncode == 0, done.stderr[-2000:]

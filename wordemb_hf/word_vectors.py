@@ -1,5 +1,7 @@
 """Training of static word vectors, word2vec's, from a corpus of ids."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,8 +33,9 @@ def new_word_vectors(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerFas
     Raises:
         UserError: when the Huffman codes of these words are longer than `max_code_length`.
     """
-    model = AutoModelForPreTraining.from_config(config)
-    _count(model, ids.counts(len(tokenizer)))
+    with _named():
+        model = AutoModelForPreTraining.from_config(config)
+        model.set_word_counts(torch.from_numpy(ids.counts(len(tokenizer))))
     spell_vocabulary(model, tokenizer)
     return model
 
@@ -68,7 +71,8 @@ def extend_word_vectors(model: Any, tokenizer: PreTrainedTokenizerFast, ids: Ids
     model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     counts = ids.counts(len(tokenizer))
     counts[:known] += model.word_counts[:known].numpy()
-    _count(model, counts)
+    with _named():
+        model.set_word_counts(torch.from_numpy(counts))
     spell_vocabulary(model, tokenizer)
     with torch.no_grad():
         bound = 0.5 / model.config.hidden_size
@@ -78,10 +82,12 @@ def extend_word_vectors(model: Any, tokenizer: PreTrainedTokenizerFast, ids: Ids
             outputs.weight[known:] = 0
 
 
-def _count(model: Any, counts: np.ndarray) -> None:
+@contextmanager
+def _named() -> Iterator[None]:
+    """A code that is longer than `max_code_length` is a mistake of the user."""
     try:
-        model.set_word_counts(torch.from_numpy(counts))
-    except ValueError as error:  # a code that is longer than max_code_length
+        yield
+    except ValueError as error:
         raise UserError(str(error)) from error
 
 
