@@ -150,8 +150,8 @@ def test_seldom_read_rows_add_up_and_others_are_averaged():
     table = before + one
     average = RowAverage([table - one], Processes([one, two]))
     average._tables = [table]
-    average([torch.tensor([0.0, 9000.0, 1.0, 64.0, 96.0])])
-    expected = before + torch.tensor([[0.0], [1.0], [2.0], [4.0], [4.0 * 64 / 96]])
+    average([torch.tensor([0.0, 9000.0, 1.0, 256.0, 384.0])])
+    expected = before + torch.tensor([[0.0], [1.0], [2.0], [4.0], [4.0 * 256 / 384]])
     torch.testing.assert_close(table, expected)
 
 
