@@ -17,8 +17,8 @@ from torch import Tensor
 from ..objectives.windows import keep_probabilities
 from .sampling import noise_weights
 
-# Reads of a row by all processes since the last time, for one process; it falls with their square. On 17 million words two
-# processes are as good as one with 256, and worse with 64; four are worse with 256 than with 64.
+# Reads of a row by all processes since the last time, for one process; it falls with their square. On 17 million words
+# two processes are as good as one with 256, and worse with 64; four are worse with 256 than with 64.
 _FEW = 1024
 
 
