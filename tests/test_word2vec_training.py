@@ -59,7 +59,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_end(engine, accelerator
 def test_a_checkpoint_is_of_one_training(tmp_path):
     ids, model = make_corpus(), make_model(make_corpus())
     output = tmp_path / "vectors"
-    kept = Checkpoint(output, model, ids, SETTINGS)
+    kept = Checkpoint(output, model, ids, SETTINGS, "cpu")
     assert kept.load() == 0
     kept.save(7)
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -67,9 +67,10 @@ def test_a_checkpoint_is_of_one_training(tmp_path):
         model.word2vec.word_embeddings.weight.zero_()
     assert kept.load() == 7
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    assert Checkpoint(output, model, make_corpus(seed=1), SETTINGS).load() == 0
-    assert Checkpoint(output, model, ids, TrainingSettings(epochs=4, learning_rate=0.05)).load() == 0
-    assert Checkpoint(output, make_model(ids, window_size=2), ids, SETTINGS).load() == 0
+    assert Checkpoint(output, model, make_corpus(seed=1), SETTINGS, "cpu").load() == 0
+    assert Checkpoint(output, model, ids, TrainingSettings(epochs=4, learning_rate=0.05), "cpu").load() == 0
+    assert Checkpoint(output, make_model(ids, window_size=2), ids, SETTINGS, "cpu").load() == 0
+    assert Checkpoint(output, model, ids, SETTINGS, "torch").load() == 0
     kept.path.write_bytes(kept.path.read_bytes()[:100])
     assert kept.load() == 0
     kept.remove()

@@ -76,3 +76,13 @@ def test_only_word_vectors_go_on(tmp_path):
     with pytest.raises(UserError):
         wordemb_hf.pretrain(corpus, tmp_path / "model", model=str(tmp_path / "writer"), epochs=1)
     assert not (tmp_path / "model").exists()
+
+
+def test_vectors_in_half_precision_go_on_in_float32(tmp_path):
+    corpus = write(tmp_path / "corpus.txt", *["one two three"] * 20)
+    wordemb_hf.pretrain(corpus, tmp_path / "old", **SIZES)
+    half = AutoModelForPreTraining.from_pretrained(tmp_path / "old").bfloat16()
+    half.save_pretrained(tmp_path / "old")
+    wordemb_hf.pretrain(corpus, tmp_path / "new", model=str(tmp_path / "old"), min_count=1, epochs=1, threads=1)
+    weight = AutoModelForPreTraining.from_pretrained(tmp_path / "new", dtype="auto").get_input_embeddings().weight
+    assert str(weight.dtype) == "torch.float32"

@@ -69,7 +69,9 @@ def pretrain(
         int | None, training_option("word2vec on a CPU: threads; one repeats exactly.", "N", "all cores")
     ] = None,
     epochs: Annotated[int | None, training_option("Passes over the text.", "N", "preset")] = None,
-    batch_size: Annotated[int | None, training_option("Windows, or texts, in a batch.", "N", "preset")] = None,
+    batch_size: Annotated[
+        int | None, training_option("Texts in a batch; or windows, where no engine trains word vectors.", "N", "preset")
+    ] = None,
     length: Annotated[
         int | None, training_option("Language models: tokens of a piece that gradients go through.", "N", "preset")
     ] = None,

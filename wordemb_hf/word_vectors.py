@@ -53,7 +53,7 @@ def load_word_vectors(model: str) -> tuple[PreTrainedModel, PreTrainedTokenizerF
         )
     if trained.config.model_type != "wordemb_word2vec":
         raise UserError(f"model {model} is of the type {trained.config.model_type}, but must be word2vec's")
-    return trained, tokenizer
+    return trained.float(), tokenizer  # what was saved in half precision is not trained in it
 
 
 def extend_word_vectors(model: Any, tokenizer: PreTrainedTokenizerFast, ids: Ids) -> None:

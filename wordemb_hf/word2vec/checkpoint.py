@@ -29,13 +29,14 @@ class Checkpoint:
         model: what is trained.
         ids: the corpus.
         settings: how it is trained.
+        engine: by which engine and how many processes: each has a count of its own for where it is.
     """
 
-    def __init__(self, output: Path, model: Any, ids: Ids, settings: TrainingSettings):
+    def __init__(self, output: Path, model: Any, ids: Ids, settings: TrainingSettings, engine: str):
         self.path = output.with_name(f".{output.name}.checkpoint.safetensors")
         self._model = model
         digest = hashlib.blake2b(digest_size=16)
-        described = {"config": model.config.to_diff_dict(), "settings": asdict(settings)}
+        described = {"config": model.config.to_diff_dict(), "settings": asdict(settings), "engine": engine}
         digest.update(json.dumps(described, sort_keys=True, default=str).encode())
         for array in (ids.ids, ids.offsets):
             digest.update(array.view(np.uint8).data)

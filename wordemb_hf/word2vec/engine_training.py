@@ -81,7 +81,8 @@ def train_by_engine(
     """
     result, began, main = TrainingResult(), time.perf_counter(), accelerator.is_main_process
     model.to(accelerator.device)
-    checkpoint = Checkpoint(output, model, ids, settings) if output is not None else None
+    who = f"{engine}, {accelerator.num_processes} processes"
+    checkpoint = Checkpoint(output, model, ids, settings, who) if output is not None else None
     first, kept = checkpoint.load() if checkpoint else 0, began
     if engine == "torch" and accelerator.device.type == "cpu" and main:
         print(translate("Numba is missing; with the extra `fast`, this takes a fraction of the time."), flush=True)
