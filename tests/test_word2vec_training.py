@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from wordemb_hf.errors import UserError
 from wordemb_hf.training import TrainingSettings
 from wordemb_hf.vocabulary import Ids
-from wordemb_hf.word2vec import engine_training
+from wordemb_hf.word2vec import averaging, engine_training
 from wordemb_hf.word2vec.averaging import RowAverage, reads_per_word
 from wordemb_hf.word2vec.checkpoint import Checkpoint
 from wordemb_hf.word2vec.engine_training import engine_for, train_by_engine
@@ -151,9 +151,27 @@ def test_seldom_read_rows_add_up_and_others_are_averaged():
     table = before + one
     average = RowAverage([table - one], Processes([one, two]))
     average._tables = [table]
-    average([torch.tensor([0.0, 9000.0, 1.0, 256.0, 384.0])])
-    expected = before + torch.tensor([[0.0], [1.0], [2.0], [4.0], [4.0 * 256 / 384]])
-    torch.testing.assert_close(table, expected)
+    average([torch.tensor([0.0, 9.0, 0.0, 1e-12, 50.0])])
+    torch.testing.assert_close(table, before + torch.tensor([[0.0], [1.0], [2.0], [4.0], [2.0]]))
+
+
+@pytest.mark.parametrize("processes", [1, 2, 5])
+@pytest.mark.parametrize("reads", [1, 10, 1000])
+def test_steps_go_as_far_as_those_of_one_process_would(processes, reads):
+    share = 0.03  # of the way that is left, for each read
+    step = 1 - (1 - share) ** reads
+    alone = 1 - (1 - share) ** (reads * processes)
+    damped = averaging._damping(torch.tensor([-reads * np.log(1 - share)]), torch.tensor([processes]))
+    assert processes * step * damped.item() == pytest.approx(alone)
+
+
+def test_processes_meet_ever_more_seldom():
+    places = [0]
+    while places[-1] < 10_000_000:
+        places.append(averaging.next_meeting(places[-1], 10, 4))
+    rounds = np.diff(places)
+    assert rounds[0] == 10 and (np.diff(rounds) >= 0).all()
+    assert rounds[-1] == pytest.approx(0.1 / 4 * places[-2], rel=0.01) and len(places) < 700
 
 
 @pytest.mark.parametrize("fields", [{}, {"loss": "hierarchical_softmax"}, {"num_ngram_buckets": 17}])

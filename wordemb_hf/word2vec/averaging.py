@@ -2,8 +2,13 @@
 
 A model average as in Ji et al. 2016, section 3.2, but not of all rows alike. A row that was seldom read has moved in
 few steps, which add up as they would have in one process; a mean would throw away all but a part of each. A row that
-was often read has come in every process to where it wants to be, and steps would add up to far beyond it. So the steps
-of a row are added where the row was read few times, and tend to their mean from there.
+was often read has come in every process to where it wants to be, and steps would add up to far beyond it. In between,
+think of a row that each read brings nearer to its goal by the same small share `q` of what is left: n reads leave
+(1 - q)^n, so that one process would have gone 1 - (1 - q)^(n m) of the way where each of m processes has gone
+1 - (1 - q)^n. The quotient is what the sum of their steps is multiplied with.
+
+Vectors also grow from nothing, and in the beginning everything depends on what was learnt just before. So processes
+meet often at first, and ever more seldom (`next_meeting`).
 """
 
 from collections.abc import Sequence
@@ -17,9 +22,15 @@ from torch import Tensor
 from ..objectives.windows import keep_probabilities
 from .sampling import noise_weights
 
-# Reads of a row by all processes since the last time, for one process; it falls with their square. On 17 million words
-# two processes are as good as one with 256, and worse with 64; four are worse with 256 than with 64.
-_FEW = 1024
+# -log(1 - q) for a learning rate of 1: of what is read (words, n-grams), and of what is predicted (words, nodes). Found
+# on 17 million words with two, four and eight processes: benchmarks/word2vec.md.
+_PULLS = {"skipgram": (4.0, 0.08), "cbow": (0.8, 0.04)}
+_SHARE = 0.1  # of the text so far that all processes together read between two meetings, for one process
+
+
+def next_meeting(position: int, least: int, processes: int) -> int:
+    """Where processes that are in one place of the text meet again; both in the same unit, as is `least`."""
+    return position + max(least, int(_SHARE / processes * position))
 
 
 class RowAverage:
@@ -35,25 +46,39 @@ class RowAverage:
         self._before = [table.clone() for table in tables]
 
     @torch.no_grad()
-    def __call__(self, reads: Sequence[Tensor]) -> None:
+    def __call__(self, pulls: Sequence[Tensor]) -> None:
         """Make the tables equal.
 
         Args:
-            reads: how often each row was read by all processes, more or less, since the last time; `(rows,)` for each
-                table.
+            pulls: how often each process read a row since the last time, more or less, times its -log(1 - q); `(rows,)`
+                for each table.
         """
-        processes = self._accelerator.num_processes
-        for table, before, read in zip(self._tables, self._before, reads, strict=True):
-            moved = (table != before).any(1)
-            movers = self._accelerator.reduce(moved.to(torch.int32), "sum")  # (rows,): in how many processes
-            rows = movers.nonzero().squeeze(1)
+        for table, before, pull in zip(self._tables, self._before, pulls, strict=True):
+            steps = table - before
+            moved = steps.any(1).to(torch.int32)
+            movers = self._accelerator.reduce(moved, "sum")  # (rows,): in how many processes
+            rows = movers.nonzero().squeeze(1)  # few of them in the beginning
             if len(rows) == 0:
                 continue
-            steps = self._accelerator.reduce(table[rows] - before[rows], "sum")  # (moved rows, width)
-            share = (_FEW / processes**2 / read[rows].clamp(min=1)).clamp(max=1)  # 1 to add up
-            factor = torch.maximum(share, 1 / movers[rows].clamp(max=processes))
-            before[rows] += steps * factor.unsqueeze(1)
+            steps = self._accelerator.reduce(steps[rows], "sum")  # (moved rows, width)
+            before[rows] += steps.mul_(_damping(pull[rows], movers[rows]).unsqueeze(1))
             table[rows] = before[rows]
+
+
+def _damping(pull: Tensor, movers: Tensor) -> Tensor:
+    """By what the sum of the steps of so many processes is multiplied, each with a pull: 1 to 1 / movers."""
+    pull = pull.clamp(min=1e-9)  # where the quotient is 1
+    return torch.expm1(-pull * movers) / (movers * torch.expm1(-pull))
+
+
+def pulls_per_word(model: Any) -> list[Tensor]:
+    """How strongly a word of the text pulls each row of `learnt_tables` at a learning rate of 1, on average.
+
+    Returns:
+        `(rows,)` for each table, float64.
+    """
+    read, predicted = _PULLS[model.config.algorithm]
+    return [reads * pull for reads, pull in zip(reads_per_word(model), (read, predicted, read), strict=False)]
 
 
 def reads_per_word(model: Any) -> list[Tensor]:

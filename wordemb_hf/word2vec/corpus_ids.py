@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from .text_scanner import ChunkTable
 
 SMALL = 4 << 20  # bytes of files below which the Rust tokenizer has done before the scanner is loaded
-PIECE = 8 << 20  # bytes of text that a thread scans at a time, at most
+PIECE = 4 << 20  # bytes of text that a thread scans at a time, at most
 
 
 @dataclass(frozen=True)

@@ -150,14 +150,15 @@ class CPUEngine:
             raise errors[0]
         return tuple(losses.sum(0).tolist())
 
-    def _rate(self, stretch: int) -> float:
+    def rate(self, stretch: int) -> float:
+        """The learning rate within a stretch."""
         share = self.words_before(stretch) / (self.epochs * len(self.ids.ids))
         return self.learning_rate * max(1 - share, self.floor)
 
     def _learn(self, stretch: int, loss: np.ndarray) -> None:
         words = len(self.ids.ids)
         start = stretch % self._stretches * self.length
-        rate = np.float32(self._rate(stretch))
+        rate = np.float32(self.rate(stretch))
         document = int(np.searchsorted(self.ids.offsets, start, "right")) - 1
         stop = min(start + self.length, words)
         seed = _seed_of(self.seed, stretch)

@@ -9,18 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast
 from tqdm.auto import tqdm
 
 from ..messages import translate
 from ..training import TrainingResult, TrainingSettings
 from ..vocabulary import Ids
-from .averaging import RowAverage, reads_per_word
+from .averaging import RowAverage, next_meeting, pulls_per_word
 from .checkpoint import Checkpoint
 from .tables import learnt_tables
 
 _KEEP_EVERY = 60.0  # seconds between two checkpoints
-_AVERAGE_EVERY = 100_000  # words that each process reads between two averages
+_LEAST = 10_000  # words that each process reads between two averages, where an engine counts in words
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ def train_by_engine(
 ) -> TrainingResult:
     """Train the vectors of a model whose words have been counted.
 
-    Several processes share the text; every so many words they make their tables equal (`RowAverage`).
+    Several processes share the text; they begin with the first one's tables, and make them equal whenever they meet
+    (`averaging.py`).
 
     Args:
         engine: what `engine_for` said.
@@ -81,9 +84,12 @@ def train_by_engine(
     """
     result, began, main = TrainingResult(), time.perf_counter(), accelerator.is_main_process
     model.to(accelerator.device)
-    who = f"{engine}, {accelerator.num_processes} processes"
-    checkpoint = Checkpoint(output, model, ids, settings, who) if output is not None else None
-    first, kept = checkpoint.load() if checkpoint else 0, began
+    checkpoint, first, kept = None, 0, began
+    if output is not None and main:  # which the others may not see
+        who = f"{engine}, {accelerator.num_processes} processes"
+        checkpoint = Checkpoint(output, model, ids, settings, who)
+        first = checkpoint.load()
+    first = _begin_equal(model, accelerator, first)
     if engine == "torch" and accelerator.device.type == "cpu" and main:
         print(translate("Numba is missing; with the extra `fast`, this takes a fraction of the time."), flush=True)
     if first and main:
@@ -92,24 +98,67 @@ def train_by_engine(
     bar = tqdm(total=words, unit=translate("word"), unit_scale=True, disable=None if main else True, leave=False)
 
     def report(progress: Progress) -> None:
-        nonlocal kept
         bar.update(progress.words - bar.n)
         bar.set_postfix_str(f"{translate('loss')} {progress.loss:.4f}")
         rate = settings.learning_rate * max(1 - progress.words / words, settings.floor)
         row = {"epoch": round(progress.words / len(ids.ids), 4), "step": progress.words}
         result.history.append(row | {"loss": progress.loss, "learning_rate": rate})
-        if checkpoint and main and accelerator.num_processes == 1 and time.perf_counter() - kept > _KEEP_EVERY:
-            checkpoint.save(progress.position)
+        if accelerator.num_processes == 1:
+            keep(progress.position)
+
+    def keep(position: int) -> None:
+        """Several processes keep what they have after a meeting: in between, their tables differ."""
+        nonlocal kept
+        if checkpoint and time.perf_counter() - kept > _KEEP_EVERY:
+            checkpoint.save(position)
             kept = time.perf_counter()
 
     with bar:
         train = _on_cpu if engine == "cpu" else partial(_on_device, engine)
-        train(model, ids, settings, accelerator, first, report, threads)
-    if checkpoint and main:
+        train(model, ids, settings, accelerator, first, report, keep, threads)
+    if checkpoint:
         checkpoint.remove()
     accelerator.wait_for_everyone()
     result.seconds = time.perf_counter() - began
     return result
+
+
+def _begin_equal(model: Any, accelerator: Accelerator, first: int) -> int:
+    """Give all processes the first one's tables, and where to begin; the place."""
+    if accelerator.num_processes == 1:
+        return first
+    for table in learnt_tables(model):
+        broadcast(table.weight.data)
+    place = broadcast(torch.tensor([first], device=accelerator.device))
+    return int(place)
+
+
+def _in_rounds(
+    model: Any,
+    accelerator: Accelerator,
+    places: tuple[int, int],
+    least: int,
+    learn: Callable[[int, int], float],
+    keep: Callable[[int], None],
+) -> None:
+    """Learn from one meeting of all processes to the next, and make their tables equal there.
+
+    Args:
+        places: where to begin and to end, in the unit of `learn`.
+        least: of a round, in that unit.
+        learn: from one place to another; gives how many words this process read, times the learning rate.
+        keep: called with each place of meeting.
+    """
+    tables = [table.weight.data for table in learnt_tables(model)]
+    average = RowAverage(tables, accelerator)
+    pulls = [pull.to(accelerator.device, torch.float32) for pull in pulls_per_word(model)]
+    place, end = places
+    while place < end:
+        until = min(next_meeting(place, least, accelerator.num_processes), end)
+        read = learn(place, until)
+        average([pull * read for pull in pulls])
+        keep(until)
+        place = until
 
 
 def _on_cpu(
@@ -119,6 +168,7 @@ def _on_cpu(
     accelerator: Accelerator,
     first: int,
     report: Report,
+    keep: Callable[[int], None],
     threads: int | None,
 ) -> None:
     from .cpu_engine import CPUEngine
@@ -137,15 +187,15 @@ def _on_cpu(
         def tell(stretch: int, loss: float) -> None:
             report(Progress(stretch, engine.words_before(stretch), loss))
 
+        def learn(begin: int, until: int) -> float:
+            engine.train(begin, until, part, tell)
+            return engine.rate(begin) * (until - begin) * engine.length / part[1]
+
         if part[1] == 1:
             engine.train(first, on_progress=tell)
-            return
-        average, reads = _average(model, accelerator), reads_per_word(model)
-        length = max(_AVERAGE_EVERY // engine.length, 1) * part[1]
-        for begin in range(first, engine.stretches, length):
-            end = min(begin + length, engine.stretches)
-            engine.train(begin, end, part, tell)
-            average([rate * (end - begin) * engine.length for rate in reads])
+        else:
+            # So few at first that no process has more than a stretch.
+            _in_rounds(model, accelerator, (first, engine.stretches), part[1], learn, keep)
 
 
 def _on_device(
@@ -156,6 +206,7 @@ def _on_device(
     accelerator: Accelerator,
     first: int,
     report: Report,
+    keep: Callable[[int], None],
     threads: int | None,
 ) -> None:
     from .stretches import load_corpus
@@ -168,7 +219,7 @@ def _on_device(
 
     number, processes = accelerator.process_index, accelerator.num_processes
     own = _part(ids, number, processes)
-    learn = partial(
+    learn_from = partial(
         train,
         model,
         load_corpus(model, own),
@@ -179,19 +230,17 @@ def _on_device(
         on_progress=lambda position, loss: report(Progress(position, position * processes, loss)),
     )
     if processes == 1:
-        learn(first_position=first)
+        learn_from(first_position=first)
         return
-    average, reads = _average(model, accelerator), reads_per_word(model)
     total = settings.epochs * len(own.ids)
-    # All processes average equally often, though their parts differ by some words.
-    for begin in range(first, settings.epochs * -(-len(ids.ids) // processes), _AVERAGE_EVERY):
+    longest = settings.epochs * -(-len(ids.ids) // processes)  # all meet equally often, though their parts may differ
+
+    def learn(begin: int, until: int) -> float:
         if begin < total:
-            learn(first_position=begin, last_position=min(begin + _AVERAGE_EVERY, total))
-        average([rate.to(accelerator.device) * _AVERAGE_EVERY * processes for rate in reads])
+            learn_from(first_position=begin, last_position=min(until, total))
+        return settings.learning_rate * max(1 - begin / longest, settings.floor) * (until - begin)
 
-
-def _average(model: Any, accelerator: Accelerator) -> RowAverage:
-    return RowAverage([table.weight.data for table in learnt_tables(model)], accelerator)
+    _in_rounds(model, accelerator, (first, longest), _LEAST, learn, keep)
 
 
 def _part(ids: Ids, number: int, parts: int) -> Ids:

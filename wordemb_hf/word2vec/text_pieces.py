@@ -1,7 +1,6 @@
 """Files of text as pieces for a scanner: whole lines of some megabytes, handed out one by one to threads."""
 
 import gzip
-import mmap
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -53,33 +52,14 @@ class TextPieces:
 def _file_pieces(path: Path, text_column: str, size: int) -> Iterator[np.ndarray]:
     if suffix_of(path) != ".txt":
         pieces = _document_pieces(file_documents(path, text_column), size)
-    elif path.name.lower().endswith(".gz"):
-        pieces = _unpacked_pieces(path, size)
     else:
-        yield from _mapped_pieces(path, size)
-        return
+        pieces = _text_pieces(path, size)
     yield from (np.frombuffer(piece, np.uint8) for piece in pieces)
 
 
-def _mapped_pieces(path: Path, size: int) -> Iterator[np.ndarray]:
-    with path.open("rb") as file:
-        length = file.seek(0, 2)
-        if not length:  # which cannot be mapped
-            return
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    text = np.frombuffer(mapped, np.uint8)
-    start = len(BYTE_ORDER_MARK) if mapped[: len(BYTE_ORDER_MARK)] == BYTE_ORDER_MARK else 0
-    while start < length:
-        least = min(start + size, length)
-        end = mapped.find(b"\n", least - 1, least + MAX_LINE) + 1 or length
-        if end > least + MAX_LINE:
-            raise Refusal
-        yield text[start:end]
-        start = end
-
-
-def _unpacked_pieces(path: Path, size: int) -> Iterator[bytes]:
-    with gzip.open(path) as file:
+def _text_pieces(path: Path, size: int) -> Iterator[bytes]:
+    # Read, and not mapped into memory: pages of a map stay until somebody else wants them.
+    with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
         block = file.read(size).removeprefix(BYTE_ORDER_MARK)
         while more := file.read(size):
             end = block.rfind(b"\n") + 1
