@@ -77,6 +77,21 @@ def test_a_checkpoint_is_of_one_training(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_checkpoint_that_cannot_be_written_does_not_stop_a_training(accelerator, tmp_path, monkeypatch):
+    resource = pytest.importorskip("resource", reason="limits the size of files, as POSIX can")
+    monkeypatch.setattr(engine_training, "_KEEP_EVERY", 0.0)
+    ids = make_corpus()
+    model = make_model(ids)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.warns(UserWarning, match="checkpoint .* cannot be written: .*; training goes on"):
+            train_by_engine("cpu", model, ids, SETTINGS, accelerator, threads=1, output=tmp_path / "vectors")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert model.word2vec.word_embeddings.weight.isfinite().all() and not list(tmp_path.iterdir())
+
+
 def test_which_engine_trains(accelerator, monkeypatch):
     ids = make_corpus()
     plain, tree = make_model(ids), make_model(ids, loss="hierarchical_softmax")
