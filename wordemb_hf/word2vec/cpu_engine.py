@@ -26,6 +26,7 @@ from .tables import learnt_tables
 from .tiles import LANES
 
 _STRETCH = 10_000  # words, as in gensim: the learning rate is constant within one
+_LINE = 16  # floats in a line of the cache
 _ROUND = 0.5  # seconds between two looks at the loss
 
 
@@ -207,11 +208,17 @@ def _check(model: Any, ids: Ids) -> None:
 
 
 def _in_eights(weight: Tensor) -> np.ndarray:
-    """Make a parameter a view of a table whose rows are a multiple of eight floats long; that table, flat."""
+    """Make a parameter a view of a table whose rows are a multiple of eight floats long; that table, flat.
+
+    numpy asks for huge pages, where Linux gives them to those who ask: rows are read in any order, and the processor
+    remembers where few pages are.
+    """
     rows, width = weight.shape
-    padded: Tensor = weight.data
-    if width % LANES or not padded.is_contiguous():
-        padded = torch.zeros(rows, -(-width // LANES) * LANES)
-        padded[:, :width] = weight.data
-        weight.data = padded[:, :width]
-    return padded.numpy().reshape(-1)
+    padded = -(-width // LANES) * LANES
+    memory = np.zeros(rows * padded + _LINE, np.float32)
+    start = -(memory.ctypes.data // 4) % _LINE  # where a line of the cache begins
+    table = memory[start : start + rows * padded]
+    view = torch.from_numpy(table.reshape(rows, padded))[:, :width]
+    view.copy_(weight.data)
+    weight.data = view
+    return table
