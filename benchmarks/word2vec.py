@@ -2,11 +2,12 @@
 
     pip install gensim==4.4.0 fasttext-wheel
     python benchmarks/word2vec.py TEXT [--size 100] [--epochs 1] [--threads 1] [--repeats 3] [--analogies FILE]
-        [--similarities FILE ...] [--only skipgram cbow hierarchical ngrams]
+        [--similarities FILE ...] [--only skipgram cbow hierarchical ngrams] [--copies N [--apart]] [--min-count 5]
 
 Each run is a process of its own; the rivals take turns. Speeds are words of the text for a CPU second of training; the
 whole is the process from the text to vectors on disk. All are medians over the repeats, each with a seed of its own;
 qualities are means with their standard deviation. The text has a document on each line, its words separated by spaces.
+It can be repeated for more work, and with `--apart` each copy has words of its own, for a larger vocabulary.
 """
 
 import argparse
@@ -56,7 +57,7 @@ def train_ours(text: str, workload: str, options: argparse.Namespace, folder: Pa
         text,
         kind="whitespace",
         lowercase=False,
-        min_count=5,
+        min_count=options.min_count,
         max_size=None,
         ngrams=ngrams_read(config),
         threads=options.threads,
@@ -75,6 +76,8 @@ def train_ours(text: str, workload: str, options: argparse.Namespace, folder: Pa
     began, wall = time.process_time(), time.perf_counter()
     train_by_engine("cpu", model, ids, settings, Accelerator(cpu=True), options.threads)
     trained, wall = time.process_time() - began, time.perf_counter() - wall
+    model.save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "model")
     words = tokenizer.convert_ids_to_tokens(range(2, len(tokenizer)))
     save(folder, words, model.word2vec.word_vectors()[2:].detach().numpy())
     return {"words": len(ids.ids), "read": read, "train": trained, "wall": wall}
@@ -88,7 +91,7 @@ def train_gensim(text: str, workload: str, options: argparse.Namespace, folder: 
     model = Word2Vec(
         vector_size=options.size,
         window=5,
-        min_count=5,
+        min_count=options.min_count,
         sample=1e-3,
         negative=0 if workload == "hierarchical" else 5,
         hs=int(workload == "hierarchical"),
@@ -115,8 +118,8 @@ def train_fasttext(text: str, workload: str, options: argparse.Namespace, folder
     def run(epochs: int) -> tuple[Any, float, float]:
         began, wall = time.process_time(), time.perf_counter()
         model = fasttext.train_unsupervised(
-            text, model="skipgram", dim=options.size, ws=5, neg=5, minCount=5, t=1e-3, epoch=epochs, verbose=0,
-            thread=options.threads, bucket=BUCKETS,
+            text, model="skipgram", dim=options.size, ws=5, neg=5, minCount=options.min_count, t=1e-3, epoch=epochs,
+            thread=options.threads, bucket=BUCKETS, verbose=0,
         )  # fmt: skip
         return model, time.process_time() - began, time.perf_counter() - wall
 
@@ -171,6 +174,7 @@ def run_alone(rival: str, workload: str, seed: int, options: argparse.Namespace)
     """One training in a process of its own, and the quality of what it leaves."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, __file__, *sys.argv[1:], "--alone", rival, workload, folder, "--seed", str(seed)]
+        command += ["--instead", options.text]
         before, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -192,23 +196,49 @@ def main() -> None:
     parser.add_argument("--analogies", type=Path)
     parser.add_argument("--similarities", type=Path, nargs="*", default=[])
     parser.add_argument("--only", nargs="*", choices=WORKLOADS, default=list(WORKLOADS))
+    parser.add_argument("--min-count", type=int, default=5)
+    parser.add_argument("--copies", type=int, default=1)
+    parser.add_argument("--apart", action="store_true")
     parser.add_argument("--rivals", nargs="*", choices=RIVALS, default=list(RIVALS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--alone", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--instead", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    options.text = options.instead or options.text
     if options.alone:
         rival, workload, folder = options.alone
         figures = RIVALS[rival](options.text, workload, options, Path(folder))
         figures["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps(figures))
         return
+    with tempfile.TemporaryDirectory() as folder:
+        if options.copies > 1:
+            options.text = copy(Path(options.text), Path(folder) / "copies.txt", options.copies, options.apart)
+        compare(options)
+
+
+def copy(text: Path, target: Path, copies: int, apart: bool) -> str:
+    """Write a text several times; `apart` marks the words of each copy but the first, so that they are others."""
+    with target.open("wb") as file:
+        for number in range(copies):
+            mark = f"~{number} ".encode() if apart and number else b" "
+            for line in text.open("rb"):
+                file.write(mark.join(line.split()) + mark.rstrip() + b"\n")
+    return str(target)
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Every workload in turn."""
     for workload in options.only:
         rivals = [rival for rival in WORKLOADS[workload]["rivals"] if rival in options.rivals]
         runs: dict[str, list[dict[str, float]]] = {rival: [] for rival in rivals}
         for seed in range(options.repeats):
             for rival in rivals:
                 runs[rival].append(run_alone(rival, workload, seed, options))
-        print(f"{workload}: size {options.size}, {options.epochs} epochs, {options.threads} threads")
+        words = runs[rivals[0]][0]["words"]
+        print(
+            f"{workload}: size {options.size}, {options.epochs} epochs, {options.threads} threads, {words:,.0f} words"
+        )
         for rival, figures in runs.items():
             print(f"  {rival:9}" + describe(figures, options))
         sys.stdout.flush()
