@@ -31,6 +31,7 @@ def document_vectors(
     result: TrainingResult,
     settings: TrainingSettings,
     language: str | None,
+    card_language: str | None = None,
 ) -> None:
     """Tell of word vectors that have just been saved in `folder`.
 
@@ -43,6 +44,7 @@ def document_vectors(
         result: of the training.
         settings: of the training.
         language: of the text, if known.
+        card_language: what the card is written in; by default the language of messages.
     """
     vectors = KeyedVectors.from_folder(folder)
     # The most frequent words are function words, which tell little on a map.
@@ -53,7 +55,7 @@ def document_vectors(
     config_fields += ["num_negatives"] if model.config.loss == "negative_sampling" else []
     config_fields += ["num_ngram_buckets", "min_ngram", "max_ngram"] if model.config.num_ngram_buckets else []
     facts = ModelCardFacts(
-        **_common(folder, model, name, result),
+        **_common(folder, model, name, result, card_language),
         auto_class="AutoModel",
         pipeline_tag="feature-extraction",
         language=language,
@@ -83,6 +85,7 @@ def document_language_model(
     result: TrainingResult,
     settings: TrainingSettings,
     language: str | None,
+    card_language: str | None = None,
 ) -> None:
     """Tell of a language model that has just been saved in `folder`.
 
@@ -96,7 +99,7 @@ def document_language_model(
     write_model_card(
         folder,
         ModelCardFacts(
-            **_common(folder, model, name, result),
+            **_common(folder, model, name, result, card_language),
             auto_class=auto_class,
             pipeline_tag=pipeline_tag,
             language=language,
@@ -120,6 +123,7 @@ def document_labeller(
     settings: TrainingSettings,
     language: str | None,
     vectors: Path | None,
+    card_language: str | None = None,
     **facts_of_task: Any,
 ) -> None:
     """Tell of a classifier or a tagger that has just been saved in `folder`.
@@ -135,6 +139,7 @@ def document_labeller(
         settings: of the training.
         language: of the texts.
         vectors: folder of the word vectors that it started from.
+        card_language: what the card is written in; by default the language of messages.
         facts_of_task: facts of the card that depend on the task.
     """
     write_json(measured, folder / "metrics.json")
@@ -148,7 +153,7 @@ def document_labeller(
     own = {key: value for key, value in model.config.to_diff_dict().items() if key not in _ELSEWHERE}
     sizes = {"train": parts.train, "dev": parts.dev, "test": parts.test}
     facts = ModelCardFacts(
-        **_common(folder, model, name, result),
+        **_common(folder, model, name, result, card_language),
         language=language,
         labels=list(id2label.values()),
         dataset_name=dataset,
@@ -168,7 +173,9 @@ def document_labeller(
     write_model_card(folder, facts)
 
 
-def _common(folder: Path, model: PreTrainedModel, name: str, result: TrainingResult) -> dict[str, Any]:
+def _common(
+    folder: Path, model: PreTrainedModel, name: str, result: TrainingResult, card_language: str | None
+) -> dict[str, Any]:
     """Write the log and the curve; return the facts that every card has."""
     write_history(result.history, folder)
     pictures = []
@@ -182,6 +189,7 @@ def _common(folder: Path, model: PreTrainedModel, name: str, result: TrainingRes
         "file_size_bytes": (folder / "model.safetensors").stat().st_size,
         "vocab_size": model.config.vocab_size,
         "pictures": pictures,
+        "card_language": card_language or spoken(),
     }
 
 
