@@ -184,6 +184,7 @@ def _card(
         if card_language is not None:
             raise UserError(f"{folder / 'README.md'} was edited or comes from elsewhere: leave --card-language out")
         named = json.dumps(repo, ensure_ascii=False)
+        text = _text(folder / "README.md")
         return re.sub(r'^repo = ".*?"(?=  #|$)', lambda match: f"repo = {named}", text, flags=re.M)
     facts = facts or _facts_of(folder)
     code, _, code_revision = (code_repo or "").partition("@")
