@@ -89,7 +89,8 @@ class HubServer:
 
     def __init__(self) -> None:
         self.repos: dict[str, Repo] = {}
-        self.objects: dict[str, bytes] = {}
+        self.objects: dict[str, bytes] = {}  # what was uploaded: sum -> content
+        self.committed: dict[str, bytes] = {}
         self.faults: list[Fault] = []
         self.requests: list[str] = []
         self.lock = threading.RLock()
@@ -342,7 +343,9 @@ class _Handler(BaseHTTPRequestHandler):
         raise _Answer(200, {"files": rows})
 
     def lfs_batch(self, name: str) -> None:
-        self._repo(name, write=True)
+        self._repo(name)
+        if self._user() is None:  # whoever proposes may upload; what is in which commit is decided there
+            raise _Answer(401, {"error": "Unauthorized"})
         rows = []
         for wanted in json.loads(self.body)["objects"]:
             row = {"oid": wanted["oid"], "size": wanted["size"]}
@@ -378,6 +381,7 @@ class _Handler(BaseHTTPRequestHandler):
             elif item["key"] == "lfsFile":
                 if value["oid"] not in self.hub.objects:
                     raise _Answer(400, {"error": f"{value['path']} has not been uploaded"})
+                self.hub.committed[value["oid"]] = self.hub.objects[value["oid"]]
                 files[value["path"]] = File(self.hub.objects[value["oid"]], True)
             elif item["key"] == "deletedFile":
                 files.pop(value["path"])
@@ -411,9 +415,9 @@ class _Handler(BaseHTTPRequestHandler):
     def cdn(self, oid: str, path: str) -> None:
         if self.headers.get("Authorization"):
             raise _Answer(400, {"error": "the token of the Hub is nothing for another host"})
-        if oid not in self.hub.objects:
+        if oid not in self.hub.committed:
             raise _Answer(404)
-        self._serve(self.hub.objects[oid], ETag=f'"{oid}"')
+        self._serve(self.hub.committed[oid], ETag=f'"{oid}"')
 
     def _serve(self, content: bytes, **headers: str) -> None:
         wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -180,9 +181,17 @@ def test_cards_are_valid_and_name_the_repository(pushed, client):
     head = pushed.repos["you/bilstm"].files()["heads/food/README.md"].content.decode()
     metadata = yaml.safe_load(head.split("---\n")[1])
     assert metadata["base_model"] in ("you/bilstm", ["you/bilstm"]) and card_errors(head) == []
-    with pytest.raises(wordemb_hf.UserError, match="metric"):
-        bad = card.replace("---\n", "---\nmodel-index:\n- name: x\n  results:\n  - metrics:\n    - type: a\n", 1)
+    bad = card.replace("---\n", "---\nbase_model: no name!\n", 1)
+    with pytest.raises(wordemb_hf.UserError, match="is no name of a model"):
         client.run(f"from huggingface_hub import ModelCard\nModelCard({bad!r}).validate()")
+
+
+def test_a_card_that_the_hub_refuses_stops_the_push(models, client, tmp_path):
+    folder = shutil.copytree(models / "textcnn", tmp_path / "model")
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    (folder / "README.md").write_text(card.replace("---\n", "---\nbase_model: no name!\n", 1), encoding="utf-8")
+    refusal = client.refused(folder, "you/bad-card")
+    assert refusal == "you/bad-card: Invalid metadata in README.md. - base_model 'no name!' is no name of a model"
 
 
 def test_everything_loads_by_remote_code_where_the_package_is_not(pushed, models, tmp_path):
@@ -243,7 +252,7 @@ def test_a_private_repository_needs_the_token(models, hub, client, tmp_path):
     for token in (None, STRANGER):
         with pytest.raises(AssertionError, match="you/secret"):
             in_a_clean_process(hub, tmp_path / "other", program, token=token)
-    with pytest.raises(wordemb_hf.UserError, match="^you/secret is no folder and cannot be loaded: [^\n]+$"):
+    with pytest.raises(wordemb_hf.UserError, match=r"^you/secret is no folder and cannot be loaded: .+$"):
         stranger = Client(hub, tmp_path / "third", HF_TOKEN=STRANGER)
         stranger.run("import wordemb_hf\nwordemb_hf.predict('you/secret', ['soup'])")
     client.push(models / "textcnn", "you/open")
@@ -257,13 +266,10 @@ def test_a_branch_and_a_proposal(models, hub, client):
     repo = hub.repos["you/branches"]
     assert repo.branches["main"] == first and repo.messages[-1] == "In Chinese"
     assert "## 局限" in repo.files("next/try")["README.md"].content.decode()
-    program = (
-        "import wordemb_hf, transformers\nprint(transformers.AutoModel.from_pretrained('you/branches', revision={!r}))"
-    )
-    assert "TextCNNModel" in client.run(program.format("next/try")) and "TextCNNModel" in client.run(
-        program.format(first)
-    )
-    said = client.push(models / "textcnn", "you/branches", create_pr=True, card_language="zh", token=READER)
+    load = "import wordemb_hf, transformers\nprint(transformers.AutoModel.from_pretrained('you/branches', revision="
+    for revision in ("next/try", first):
+        assert "TextCNNModel" in client.run(f"{load}{revision!r}))")
+    said = client.push(models / "textcnn", "you/branches", create_pr=True, card_language="zh", token=STRANGER)
     assert said.splitlines()[-1].endswith("/you/branches/discussions/1")
     assert repo.branches["main"] == first and "refs/pr/1" in repo.branches
 
@@ -303,14 +309,13 @@ def test_code_may_stay_in_another_repository(models, pushed, client, tmp_path):
 
 
 def test_a_bare_push_to_hub_loads_everywhere_and_keeps_our_card(models, hub, client, tmp_path):
-    load = "import wordemb_hf, transformers\nmodel = transformers.AutoModelForSequenceClassification.from_pretrained({!r})\n"
-    load = load.format(str(models / "textcnn"))
+    load = "import wordemb_hf\nfrom transformers import AutoModelForSequenceClassification as Auto\n"
+    load += f"model = Auto.from_pretrained({str(models / 'textcnn')!r})\n"
     client.run(load + "model.push_to_hub('you/bare', private=True, revision='next')\nmodel.push_to_hub('bare')")
     files = hub.repos["you/bare"].files()
     ours = (models / "textcnn" / "README.md").read_text(encoding="utf-8")
-    assert files["README.md"].content.decode().replace("you/bare", "textcnn") == ours.replace(
-        "  # the folder, or its name on the Hub", ""
-    )
+    ours = ours.replace('"textcnn"  # the folder, or its name on the Hub', '"you/bare"')
+    assert files["README.md"].content.decode() == ours
     assert "training_curve.png" in files and hub.repos["you/bare"].private
     # With other weights, what that card says is not true any more.
     client.run(load + "model.classifier.bias.data += 1\nmodel.push_to_hub('you/changed', tags='mine')")
@@ -329,8 +334,8 @@ def test_a_bare_push_to_hub_loads_everywhere_and_keeps_our_card(models, hub, cli
     assert (saved / "README.md").read_text() == "Mine." and "config.json" in hub.repos["you/saved"].files()
     program = (
         "for repo in ('bare', 'changed', 'saved'):\n"
-        "    for auto in ('AutoConfig', 'AutoModel', 'AutoModelForSequenceClassification', 'AutoModelForTokenClassification'):\n"
-        "        load(auto, 'you/' + repo)\nprint('as expected')"
+        "    for task in ('Config', 'Model', 'ModelForSequenceClassification', 'ModelForTokenClassification'):\n"
+        "        load('Auto' + task, 'you/' + repo)\nprint('as expected')"
     )
     assert in_a_clean_process(hub, tmp_path, program) == "as expected\n"
 
@@ -376,7 +381,7 @@ def test_without_a_token(models, hub, tmp_path):
 FAILURES = [
     ("GET", "/api/models/you/", 500),
     ("POST", "/repos/create", 503),
-    ("POST", "/preupload/", 500),
+    ("POST", "/preupload/", 501),
     ("POST", "/validate-yaml", 500),
     ("POST", "/objects/batch", 507),
     ("PUT", "/lfs/", 501),
@@ -393,6 +398,8 @@ def test_after_a_failure_the_same_push_completes(models, hub, client, failure):
     method, piece, status = failure
     repo = f"you/failing-{FAILURES.index(failure)}"
     before = contents(models / "textcnn")
+    if method == "PUT":  # other repositories have the same weights, which would not be sent again
+        hub.objects.clear()
     if status is None:
         hub.cut(method, piece)
     else:
@@ -418,10 +425,9 @@ def test_what_passes_is_waited_for(models, hub, client):
 
 
 def test_a_server_that_is_not_there_and_one_without_xet(models, hub, tmp_path):
-    port = HubServer().endpoint  # bound, but nobody answers once it is gone
     gone = Client(hub, tmp_path / "a", HF_ENDPOINT="http://127.0.0.1:9", HTTP_PROXY="")
     sentence = gone.refused(models / "textcnn", "you/it")
-    assert sentence.startswith("the connection to http://127.0.0.1:9 failed"), (sentence, port)
+    assert sentence.startswith("the connection to http://127.0.0.1:9 failed"), sentence
     gone.close()
     xet = Client(hub, tmp_path / "b", HF_HUB_DISABLE_XET="0")
     sentence = xet.refused(models / "textcnn", "you/without-xet")

@@ -178,7 +178,7 @@ def test_the_folder_of_a_classifier_is_complete(line):
     names = {path.name for path in line.classifier.iterdir()}
     assert names == {
         *{"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"},
-        *{"README.md", "metrics.json", "training_log.jsonl", "training_curve.png"},
+        *{"README.md", "card.json", "metrics.json", "training_log.jsonl", "training_curve.png"},
         *{"modeling_textcnn.py", "configuration_textcnn.py", "convolution.py", "embeddings.py", "heads.py"},
         *{"hub_ready.py", "pooling.py"},
     } | (names & {"word_map.png"})

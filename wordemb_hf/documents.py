@@ -51,6 +51,7 @@ def document_vectors(
     rows = [row for row, word in enumerate(vectors.words) if any(map(str.isalpha, word))][50:300]
     rows = rows or list(range(len(vectors)))
     word_map([vectors.words[row] for row in rows], vectors.matrix[rows], folder / "word_map.png", language=spoken())
+    shown = [vectors.words[row] for row in rows[:: max(len(rows) // 3, 1)][:3]]
     config_fields = ["algorithm", "loss", "hidden_size", "window_size", "subsample_threshold"]
     config_fields += ["num_negatives"] if model.config.loss == "negative_sampling" else []
     config_fields += ["num_ngram_buckets", "min_ngram", "max_ngram"] if model.config.num_ngram_buckets else []
@@ -61,6 +62,7 @@ def document_vectors(
         language=language,
         dataset_name=corpus,
         dataset_sizes={"train": documents},
+        examples=[(word, dict(vectors.nearest(word, top=5))) for word in shown],
         settings={field: getattr(model.config, field) for field in config_fields} | _training(settings),
     )
     facts.pictures.insert(0, ("word_map.png", "Words with similar vectors lie together"))
