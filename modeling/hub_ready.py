@@ -46,7 +46,7 @@ class HubReadyMixin(_Mixin):
             cls._auto_class = None  # a user's own subclass is saved as any other model, and not as its base
         return super().save_pretrained(save_directory, *args, **kwargs)
 
-    def push_to_hub(
+    def push_to_hub(  # type: ignore[override]  # the other's type is one of a wrapper
         self,
         repo_id,
         *,

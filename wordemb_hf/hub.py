@@ -213,6 +213,8 @@ def _sentence(error: BaseException, repo: str, endpoint: str) -> str | None:
     answered = next((link for link in chain if isinstance(link, HfHubHTTPError)), None)
     if any(isinstance(link, LocalTokenNotFoundError) for link in chain):
         return f"{repo}: there is no token: run `hf auth login`, or give --token"
+    if isinstance(error, ValueError) and not isinstance(error, HfHubHTTPError):  # a card, as the client tells it
+        return f"{repo}: {' '.join(str(error).split())}"
     if answered is not None:
         return _sentence_of_status(answered, repo, endpoint)
     if any("xet" in f"{type(link).__module__} {link}" for link in chain):
@@ -221,8 +223,6 @@ def _sentence(error: BaseException, repo: str, endpoint: str) -> str | None:
     cut = any(type(link).__module__.split(".")[0].startswith(("httpx", "httpcore")) for link in chain)
     if cut or isinstance(error, ConnectionError | TimeoutError):
         return f"the connection to {endpoint} failed ({_line(error)}); {_AGAIN}"
-    if isinstance(error, ValueError):  # a card or a name that the client itself refuses
-        return f"{repo}: {' '.join(str(error).split())}"
     return None
 
 

@@ -53,9 +53,9 @@ def gather_files(
                 _add_code(code, path)
             else:
                 files[prefix + name] = path
-    pickles = [path.relative_to(folder) for path in [*files.values(), *code.values()] if is_pickle(_path(path))]
+    pickles = [path for path in map(_path, [*files.values(), *code.values()]) if is_pickle(path)]
     if pickles:
-        raise UserError(f"{folder / pickles[0]} is or holds a pickle, which runs code when it is read: take it out")
+        raise UserError(f"{pickles[0]} is or holds a pickle, which runs code when it is read: take it out")
     for place, prefix in places.items():
         _check_code(place, code)
         heads = [child.name for child in places if child != folder] if place == folder else []
