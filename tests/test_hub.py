@@ -165,10 +165,8 @@ def test_what_was_pushed_is_there_in_one_commit(models, pushed):
         there = {path: file.content for path, file in repo.files().items() if path != ".gitattributes"}
         expected = {path: content for path, content in local.items() if not path.endswith("card.json")}
         expected = {path: content for path, content in expected.items() if not (path.endswith(".py") and "/" in path)}
-        assert set(there) == set(expected)
-        assert [path for path in there if there[path] != expected[path]] == [
-            p for p in there if p.endswith("README.md")
-        ]
+        assert set(there) == {*expected, "modules.json", "sentence_bert_config.json"}
+        assert all((there[path] != expected[path]) == path.endswith("README.md") for path in expected)
     assert not any(path.endswith((".bin", ".pt", ".pkl")) for repo in pushed.repos.values() for path in repo.files())
 
 
@@ -242,6 +240,18 @@ def test_with_the_package_its_own_classes_are_used_and_verbs_take_names(pushed, 
     assert client.run("import wordemb_hf\nprint(wordemb_hf.embed('you/vectors@main', ['soup']).shape)").endswith(
         "(1, 8)\n"
     )
+
+
+def test_sentence_transformers_gives_the_same_vectors(pushed, client):
+    pytest.importorskip("sentence_transformers", reason="sentence-transformers is not installed")
+    for name in ("vectors", "textcnn", "bilstm"):
+        out = client.run(
+            "import wordemb_hf\nfrom sentence_transformers import SentenceTransformer\n"
+            "texts = ['I like the soup', 'ball', 'the goal and the team']\n"
+            f"vectors = SentenceTransformer('you/{name}', device='cpu').encode(texts)\n"
+            f"print('farthest', abs(vectors - wordemb_hf.embed('you/{name}', texts)).max())"
+        )
+        assert float(out.split()[-1]) < 1e-6
 
 
 def test_a_private_repository_needs_the_token(models, hub, client, tmp_path):

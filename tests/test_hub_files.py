@@ -73,8 +73,9 @@ def test_a_folder_goes_as_it_is_but_for_the_card(folder):
     (folder / "1_Pooling" / "config.json").write_text("{}")
     files = gathered(folder)
     there = {path.name for path in folder.iterdir() if path.is_file()} - {"card.json"}
-    assert set(files) == there | {"1_Pooling/config.json"}
-    assert all(content == (folder / path).read_bytes() for path, content in files.items() if path != "README.md")
+    added = {"modules.json", "sentence_bert_config.json"}
+    assert set(files) == there | added | {"1_Pooling/config.json"}
+    assert all(files[path] == (folder / path).read_bytes() for path in there - {"README.md"})
     assert repo_lines(files["README.md"]) == ['repo = "you/it"'] * 2
     assert repo_lines((folder / "README.md").read_bytes()) == ['repo = "model"'] * 2
 

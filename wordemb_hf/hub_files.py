@@ -17,6 +17,15 @@ Files = dict[str, Path | bytes]
 
 # What runs leave for themselves.
 _STAYS = {"checkpoints", "__pycache__", FACTS_FILE}
+# For SentenceTransformer(repo), from its version 5.2 on: one module, whose answer is the family's own pooling.
+_SENTENCE_TRANSFORMERS = {
+    "modules.json": [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}],
+    "sentence_bert_config.json": {
+        "transformer_task": "feature-extraction",
+        "modality_config": {"text": {"method": "forward", "method_output_name": "pooler_output"}},
+        "module_output_name": "sentence_embedding",
+    },
+}
 _CONFIGS = ("config.json", "tokenizer_config.json")
 
 
@@ -64,6 +73,8 @@ def gather_files(
         files[f"{prefix}README.md"] = card.encode()
         if code_repo is not None:
             files |= {f"{prefix}{name}": _elsewhere(place / name, code_repo) for name in _maps_of(place)}
+    if head is None and types[folder].startswith("wordemb_") and "modules.json" not in files:
+        files |= {name: (json.dumps(value, indent=2) + "\n").encode() for name, value in _SENTENCE_TRANSFORMERS.items()}
     return files | ({} if code_repo else dict(code)), types[folder]
 
 
