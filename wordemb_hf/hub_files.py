@@ -17,7 +17,7 @@ Files = dict[str, Path | bytes]
 
 # What runs leave for themselves.
 _STAYS = {"checkpoints", "__pycache__", FACTS_FILE}
-# For SentenceTransformer(repo), from its version 5.2 on: one module, whose answer is the family's own pooling.
+# For SentenceTransformer(repo), as its version 6.2 reads it: one module, whose answer is the family's own pooling.
 _SENTENCE_TRANSFORMERS = {
     "modules.json": [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}],
     "sentence_bert_config.json": {
