@@ -8,7 +8,8 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from wordemb_hf.model_card import DESCRIPTIONS, ModelCardFacts, write_model_card
+from wordemb_hf.card_texts import CHINESE, DESCRIPTIONS
+from wordemb_hf.model_card import ModelCardFacts, read_card_facts, write_model_card
 
 NASTY = "a: 'b' | \"c\" #d {{ e }} <unk> `f` 中文：x\\y [g](h) *i* %\n---\nj ```"
 
@@ -96,7 +97,7 @@ def test_text_of_a_classifier(tmp_path):
     assert ">=5.17,<6" in text and "- It is young." in text
     assert "# [{'label': 'HUM', 'score': 0.98}]" in text
     assert "\n\n\n" not in text and text.endswith("\n") and "{{" not in text and "{%" not in text
-    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "card.json"]
 
 
 def tagger(**changes):
@@ -250,3 +251,63 @@ def test_every_family_has_a_description_with_its_paper():
         "word2vec", "bow", "textcnn", "rnn", "bilstm", "elmo", "attention_seq2seq", "transformer",
     }  # fmt: skip
     assert all("](https://" in paragraph for paragraph in DESCRIPTIONS.values())
+    for paragraph in DESCRIPTIONS.values():
+        links = [re.findall(r"\]\((https://[^)]+)\)", text) for text in (paragraph, CHINESE[paragraph])]
+        assert links[0] == links[1]
+
+
+def test_facts_are_read_again_until_someone_edits_the_card(tmp_path):
+    facts = classifier(metrics={"test": {"accuracy": np.float32(0.5), "macro_f1": math.nan}}, settings={"a": (1, 2)})
+    text, _, _ = write(tmp_path, facts)
+    again = read_card_facts(tmp_path)
+    assert again.labels == facts.labels
+    write_model_card(tmp_path / "again", again)
+    assert (tmp_path / "again" / "README.md").read_text(encoding="utf-8") == text
+    (tmp_path / "README.md").write_text(text + "\nMy own words.\n", encoding="utf-8")
+    assert read_card_facts(tmp_path) is None
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"model_name": 1}', '{"no such field": 1}', "\udcff"])
+def test_facts_from_elsewhere_do_no_harm(tmp_path, content):
+    write(tmp_path, classifier())
+    (tmp_path / "card.json").write_bytes(content.encode("utf-8", "surrogateescape"))
+    assert read_card_facts(tmp_path) is None
+
+
+@pytest.mark.parametrize("facts", [classifier, tagger, word_vectors], ids=lambda facts: facts.__name__)
+def test_the_chinese_card_says_the_same(tmp_path, facts):
+    text, metadata, _ = write(tmp_path / "en", facts())
+    chinese, same, _ = write(tmp_path / "zh", facts(card_language="zh"))
+    assert metadata == same and code_blocks(text) == code_blocks(chinese)
+    for pattern in (r"^#+ ", r"^\|", r"^- ", r"^!\["):
+        assert len(re.findall(pattern, text, re.M)) == len(re.findall(pattern, chinese, re.M))
+    assert CHINESE[DESCRIPTIONS[facts().family]] in chinese and "## 局限" in chinese
+    prose = re.sub(r"^---\n.*?\n---\n|^```.*?^```|^\|.*?$|^# .*?$|\]\(.*?\)|`.*?`", "", chinese, flags=re.S | re.M)
+    names = {"Mikolov", "Bojanowski", "Kim", "et", "al", "n", "gram", "transformers", "PyTorch", "MB", "a", "b"}
+    known = {*names, "TREC", "questions", "train", "test", "HUM", "LOC", "Training", "O", "B", "I", "PER"}
+    assert not set(re.findall(r"[A-Za-z]+", prose)) - known
+    assert "\n\n\n" not in chinese
+
+
+def test_a_head_beside_its_backbone(tmp_path):
+    text, metadata, _ = write(tmp_path, classifier(subfolder="heads/topic", base_model="you/it", model_name="you/it"))
+    assert (metadata["base_model"], metadata["base_model_relation"]) == ("you/it", "finetune")
+    for block in code_blocks(text):
+        compile(block, "card", "exec")
+        assert block.count('from_pretrained(repo, subfolder="heads/topic"') == 2
+        assert 'pipeline("text-classification", model=model, tokenizer=tokenizer)' in block
+
+
+def test_a_loss_is_shown_but_is_no_metric_of_the_hub(tmp_path):
+    text, metadata, _ = write(tmp_path, classifier(metrics={"test": {"accuracy": 0.5, "loss": 1.5}}))
+    assert "| Loss | 1.5 |" in text and metadata["metrics"] == ["accuracy"]
+    assert [m["type"] for m in metadata["model-index"][0]["results"][0]["metrics"]] == ["accuracy"]
+
+
+def test_heads_are_listed_and_code_may_lie_elsewhere(tmp_path):
+    facts = word_vectors(heads=["topic", "names"], code_repo="you/code", code_revision="v1")
+    for language in ("en", "zh"):
+        facts.card_language = language
+        text, _, _ = write(tmp_path, facts)
+        assert "\n\n- [topic](heads/topic/README.md)\n- [names](heads/names/README.md)\n\n## " in text
+        assert "`you/code`" in text and code_blocks(text)[1].count('trust_remote_code=True, code_revision="v1"') == 2

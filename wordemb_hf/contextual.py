@@ -45,11 +45,13 @@ def embed(
 
     from .batching import by_length
     from .encoding import EncodedTexts
-    from .loading import loading
+    from .loading import loading, place_of
     from .training import make_accelerator, outputs_of
 
     with loading(model):
-        backbone, tokenizer = AutoModel.from_pretrained(model), AutoTokenizer.from_pretrained(model)
+        name, options = place_of(model)
+        backbone = AutoModel.from_pretrained(name, **options)
+        tokenizer = AutoTokenizer.from_pretrained(name, **options)
     encoded = EncodedTexts(tokenizer, texts)
     batches = encoded.batches(by_length(encoded.lengths, 256))
     accelerator = make_accelerator()

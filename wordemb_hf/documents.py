@@ -31,6 +31,7 @@ def document_vectors(
     result: TrainingResult,
     settings: TrainingSettings,
     language: str | None,
+    card_language: str | None = None,
 ) -> None:
     """Tell of word vectors that have just been saved in `folder`.
 
@@ -43,22 +44,25 @@ def document_vectors(
         result: of the training.
         settings: of the training.
         language: of the text, if known.
+        card_language: what the card is written in; by default the language of messages.
     """
     vectors = KeyedVectors.from_folder(folder)
     # The most frequent words are function words, which tell little on a map.
     rows = [row for row, word in enumerate(vectors.words) if any(map(str.isalpha, word))][50:300]
     rows = rows or list(range(len(vectors)))
     word_map([vectors.words[row] for row in rows], vectors.matrix[rows], folder / "word_map.png", language=spoken())
+    shown = [vectors.words[row] for row in rows[:: max(len(rows) // 3, 1)][:3]]
     config_fields = ["algorithm", "loss", "hidden_size", "window_size", "subsample_threshold"]
     config_fields += ["num_negatives"] if model.config.loss == "negative_sampling" else []
     config_fields += ["num_ngram_buckets", "min_ngram", "max_ngram"] if model.config.num_ngram_buckets else []
     facts = ModelCardFacts(
-        **_common(folder, model, name, result),
+        **_common(folder, model, name, result, card_language),
         auto_class="AutoModel",
         pipeline_tag="feature-extraction",
         language=language,
         dataset_name=corpus,
         dataset_sizes={"train": documents},
+        examples=[(word, dict(vectors.nearest(word, top=5))) for word in shown],
         settings={field: getattr(model.config, field) for field in config_fields} | _training(settings),
     )
     facts.pictures.insert(0, ("word_map.png", "Words with similar vectors lie together"))
@@ -83,6 +87,7 @@ def document_language_model(
     result: TrainingResult,
     settings: TrainingSettings,
     language: str | None,
+    card_language: str | None = None,
 ) -> None:
     """Tell of a language model that has just been saved in `folder`.
 
@@ -96,7 +101,7 @@ def document_language_model(
     write_model_card(
         folder,
         ModelCardFacts(
-            **_common(folder, model, name, result),
+            **_common(folder, model, name, result, card_language),
             auto_class=auto_class,
             pipeline_tag=pipeline_tag,
             language=language,
@@ -120,6 +125,7 @@ def document_labeller(
     settings: TrainingSettings,
     language: str | None,
     vectors: Path | None,
+    card_language: str | None = None,
     **facts_of_task: Any,
 ) -> None:
     """Tell of a classifier or a tagger that has just been saved in `folder`.
@@ -135,6 +141,7 @@ def document_labeller(
         settings: of the training.
         language: of the texts.
         vectors: folder of the word vectors that it started from.
+        card_language: what the card is written in; by default the language of messages.
         facts_of_task: facts of the card that depend on the task.
     """
     write_json(measured, folder / "metrics.json")
@@ -148,7 +155,7 @@ def document_labeller(
     own = {key: value for key, value in model.config.to_diff_dict().items() if key not in _ELSEWHERE}
     sizes = {"train": parts.train, "dev": parts.dev, "test": parts.test}
     facts = ModelCardFacts(
-        **_common(folder, model, name, result),
+        **_common(folder, model, name, result, card_language),
         language=language,
         labels=list(id2label.values()),
         dataset_name=dataset,
@@ -168,7 +175,9 @@ def document_labeller(
     write_model_card(folder, facts)
 
 
-def _common(folder: Path, model: PreTrainedModel, name: str, result: TrainingResult) -> dict[str, Any]:
+def _common(
+    folder: Path, model: PreTrainedModel, name: str, result: TrainingResult, card_language: str | None
+) -> dict[str, Any]:
     """Write the log and the curve; return the facts that every card has."""
     write_history(result.history, folder)
     pictures = []
@@ -182,6 +191,7 @@ def _common(folder: Path, model: PreTrainedModel, name: str, result: TrainingRes
         "file_size_bytes": (folder / "model.safetensors").stat().st_size,
         "vocab_size": model.config.vocab_size,
         "pictures": pictures,
+        "card_language": card_language or spoken(),
     }
 
 

@@ -10,12 +10,13 @@ from .options import (
     DATA,
     MODEL,
     TRAINING,
+    CardLanguage,
     LabelColumn,
     Language,
     Lowercase,
     MinCount,
     MixedPrecision,
-    OutputFolder,
+    OutputFolderOrNone,
     Overwrite,
     Seed,
     TextColumn,
@@ -33,7 +34,10 @@ def finetune(
         Path,
         typer.Option(help="Labelled texts: tsv, csv, jsonl, conll, or a folder with train, dev, test.", metavar="PATH"),
     ],
-    output: OutputFolder,
+    output: OutputFolderOrNone = None,
+    head: Annotated[
+        str | None, typer.Option(help="In place of --output: heads/NAME in the folder it starts from.", metavar="NAME")
+    ] = None,
     overwrite: Overwrite = False,
     task: Annotated[
         Literal["classification", "tagging"] | None,
@@ -61,6 +65,7 @@ def finetune(
         int, typer.Option(help="Cut longer texts, in tokens.", rich_help_panel=DATA, metavar="N")
     ] = 512,
     language: Language = None,
+    card_language: CardLanguage = None,
     family: Annotated[str, model_option("What to train: textcnn or word2vec.", "NAME")] = "textcnn",
     settings: Annotated[
         list[str] | None,
@@ -100,12 +105,15 @@ def finetune(
     """
     from .errors import UserError
     from .families import check_family, make_config, parse_settings
-    from .folders import check_output, new_folder
+    from .folders import check_output, new_folder, place_for, share_code
     from .jobs import job_for_data
+    from .model_card import check_card_language
 
-    data, output = Path(data), Path(output)
+    data = Path(data)
     vectors = None if vectors is None else Path(vectors)
+    output, backbone = place_for(output, head, model or vectors)
     check_output(output, overwrite)
+    check_card_language(card_language)
     check_family(family)
     if batch_size < 1 or max_length < 1:
         raise UserError(f"batch_size is {batch_size} and max_length {max_length}, but both must be at least 1")
@@ -203,7 +211,7 @@ def finetune(
             document_labeller(
                 folder,
                 labeller,
-                name=output.name,
+                name=(backbone or output).name,
                 dataset=data.stem if data.is_file() else data.name,
                 parts=parts,
                 measured=measured,
@@ -211,8 +219,13 @@ def finetune(
                 settings=training,
                 language=language,
                 vectors=vectors,
+                card_language=card_language,
+                subfolder=f"heads/{head}" if head else None,
+                base_model=model if model and not Path(model).is_dir() else None,
                 **card,
             )
+        if backbone is not None:
+            share_code(output, backbone)
         for name, figures in measured.items():
             without_loss = {key: value for key, value in figures.items() if key != "loss"}
             accelerator.print(f"{translate(name)}: {told(without_loss)}")

@@ -1,6 +1,7 @@
 """Output folders that appear whole or not at all."""
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -41,6 +42,34 @@ def check_output_file(output: str | Path | None) -> None:
         raise UserError(f"output {output} is a folder: give a file")
     if output is not None and not Path(output).parent.is_dir():
         raise UserError(f"output {output}: there is no folder {Path(output).parent}")
+
+
+def place_for(output: Path | None, head: str | None, backbone: str | Path | None) -> tuple[Path, Path | None]:
+    """Where a model goes: `output`, or the folder of a head beside its backbone; and the backbone's folder, for a head.
+
+    Raises:
+        UserError: when both or neither are given, there is no backbone in a folder, or the name is none for a folder.
+    """
+    if head is None:
+        if output is None:
+            raise UserError("give --output, the folder for the model, or --head, its name beside its backbone")
+        return Path(output), None
+    if output is not None:
+        raise UserError(f"output is {output}, but head {head} has its place beside its backbone: leave one of them out")
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", head):
+        raise UserError(f"head is {head!r}, but must be a name of letters, digits, '-', '_' and '.'")
+    if backbone is None or not (Path(backbone) / "config.json").is_file():
+        raise UserError(f"head {head} lies in the folder of its backbone: give that by --model or --vectors")
+    return Path(backbone) / "heads" / head, Path(backbone)
+
+
+def share_code(head: Path, backbone: Path) -> None:
+    """Give a backbone's folder the code of a head beside it: with `subfolder=`, code is sought there alone."""
+    for path in sorted(head.glob("*.py")):
+        if not (backbone / path.name).exists():
+            beside = backbone / f".{path.name}.partial"
+            shutil.copyfile(path, beside)
+            beside.replace(backbone / path.name)
 
 
 @contextmanager

@@ -34,6 +34,20 @@ def loading(model: str) -> Iterator[None]:
         raise UserError(f"{model}{where} cannot be loaded: {first_line}") from error
 
 
+def place_of(model: str) -> tuple[str, dict[str, Any]]:
+    """What `from_pretrained` takes for a folder, or for a name: `you/it`, `you/it/heads/topic`, `you/it@v1`."""
+    if Path(model).exists() or "\\" in model:
+        return model, {}
+    name, _, revision = model.partition("@")
+    parts = name.split("/")
+    options: dict[str, Any] = {"revision": revision} if revision else {}
+    if len(parts) > 2 and all(parts):
+        options["subfolder"] = "/".join(parts[2:])
+    elif not revision:
+        return model, {}
+    return "/".join(parts[:2]), options
+
+
 def architecture_of(model: str) -> str:
     """The class that a folder or a repository was saved from, empty where its config does not say.
 
@@ -43,7 +57,8 @@ def architecture_of(model: str) -> str:
     from transformers import AutoConfig
 
     with loading(model):
-        names = AutoConfig.from_pretrained(model).architectures or [""]
+        name, options = place_of(model)
+        names = AutoConfig.from_pretrained(name, **options).architectures or [""]
     return names[0]
 
 
@@ -61,8 +76,9 @@ def load_trained(model: str, auto_class: str, noun: str) -> "tuple[PreTrainedMod
     import transformers
 
     with loading(model):
-        trained, report = getattr(transformers, auto_class).from_pretrained(model, output_loading_info=True)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(model)
+        name, options = place_of(model)
+        trained, report = getattr(transformers, auto_class).from_pretrained(name, output_loading_info=True, **options)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
     if report["missing_keys"]:
         raise UserError(f"{model} is no trained {noun}: it has no {sorted(report['missing_keys'])[0]}")
     return trained, tokenizer
@@ -89,8 +105,9 @@ def load_for_labels(
 
     auto: Any = getattr(transformers, auto_class)
     with loading(model):
-        trained, report = auto.from_pretrained(model, output_loading_info=True)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(model)
+        name, options = place_of(model)
+        trained, report = auto.from_pretrained(name, output_loading_info=True, **options)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
     if set(label_ids(trained)) == set(labels) and not report["missing_keys"]:
         return trained, tokenizer
     trained.config.id2label = dict(enumerate(labels))

@@ -39,6 +39,7 @@ CHINESE: dict[str, str] = {
     "{sentences} sentences": "{sentences} 个句子",
     "F1 of each type: {types}": "各类型的 F1：{types}",
     "{texts} vectors of width {width} are in {file}.": "{texts} 个 {width} 维向量已存入 {file}。",
+    "{files} files are at {url}": "{files} 个文件已上传：{url}",
     "{word}: {neighbors}": "{word}：{neighbors}",
     "loss": "损失",
     "accuracy": "准确率",

@@ -1,6 +1,8 @@
 """The model card: a README.md written from what was measured, so that nothing in it can differ from the model.
 
-The metadata (YAML, with `model-index`) is huggingface_hub's `ModelCardData`; the text is the template `model_card.md`.
+The metadata (YAML, with `model-index`) is what huggingface_hub makes of `ModelCardData`; the text is a template, either
+`model_card.md` or `model_card.zh.md`. The facts lie beside the card in `card.json`, so that a push can write it anew
+with the name of the repository in it; that file stays at home.
 """
 
 from __future__ import annotations
@@ -10,11 +12,17 @@ import math
 import os
 import re
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ModelCardFacts", "write_model_card"]
+from .card_texts import DESCRIPTIONS, METRICS, NO_HUB_METRICS, said
+from .errors import UserError
+from .messages import LANGUAGES
+
+__all__ = ["FACTS_FILE", "ModelCardFacts", "check_card_language", "read_card_facts", "render_card", "write_model_card"]
+
+FACTS_FILE = "card.json"
 
 TRANSFORMERS_RANGE = ">=5.17,<6"
 
@@ -24,43 +32,6 @@ PIPELINES = {
     "token-classification": "tag",
     "fill-mask": "fill",
     "text-generation": "generate",
-}
-
-# Ours → the Hub's name of the metric, and how it is written in a table.
-METRICS = {
-    "accuracy": ("accuracy", "Accuracy"),
-    "macro_f1": ("f1", "Macro F1"),
-    "f1": ("f1", "F1"),
-    "precision": ("precision", "Precision"),
-    "recall": ("recall", "Recall"),
-    "perplexity": ("perplexity", "Perplexity"),
-    "bleu": ("bleu", "BLEU"),
-    "chrf": ("chrf", "chrF"),
-    "loss": ("loss", "Loss"),
-}
-
-DESCRIPTIONS = {
-    "word2vec": "One vector per word, learnt by predicting a word from its neighbours or its neighbours from the word "
-    "([Mikolov et al. 2013a](https://arxiv.org/abs/1301.3781), [2013b](https://arxiv.org/abs/1310.4546)); words that "
-    "were never seen are composed from their character n-grams where the model has them "
-    "([Bojanowski et al. 2017](https://arxiv.org/abs/1607.04606)).",
-    "bow": "A bag of words: the words of a text and their pairs are counted, weighted and summed up by one linear "
-    "layer ([Wang & Manning 2012](https://aclanthology.org/P12-2018/)).",
-    "textcnn": "Convolutions of several widths slide over the word vectors of a text, and the strongest response of "
-    "each filter decides ([Kim 2014](https://arxiv.org/abs/1408.5882)).",
-    "rnn": "A recurrent network reads a text from left to right, one state after each word "
-    "([Hochreiter & Schmidhuber 1997](https://doi.org/10.1162/neco.1997.9.8.1735) for the LSTM, "
-    "[Cho et al. 2014](https://arxiv.org/abs/1406.1078) for the GRU).",
-    "bilstm": "Two LSTMs read a text in both directions, so that every word is seen in its whole sentence "
-    "([Graves & Schmidhuber 2005](https://doi.org/10.1016/j.neunet.2005.06.042); for tagging, with a conditional "
-    "random field, [Huang et al. 2015](https://arxiv.org/abs/1508.01991)).",
-    "elmo": "Words are read by their characters, and two language models, one in each direction, give every word "
-    "vectors that depend on its sentence ([Peters et al. 2018](https://arxiv.org/abs/1802.05365)).",
-    "attention_seq2seq": "A recurrent encoder reads the source; a recurrent decoder writes the target and looks back "
-    "at the source by attention ([Bahdanau et al. 2015](https://arxiv.org/abs/1409.0473), "
-    "[Luong et al. 2015](https://arxiv.org/abs/1508.04025)).",
-    "transformer": "A small Transformer: self-attention and feed-forward layers, nothing recurrent "
-    "([Vaswani et al. 2017](https://arxiv.org/abs/1706.03762)).",
 }
 
 
@@ -83,7 +54,17 @@ class ModelCardFacts:
     license: str | None = "apache-2.0"
     description: str | None = None
     """A paragraph (Markdown) on the family and its paper; by default that of `DESCRIPTIONS`."""
-    base_model: str | None = None
+    base_model: str | list[str] | None = None
+    """The Hub's name of what it was fine-tuned from."""
+    heads: list[str] = field(default_factory=list)
+    """Names of the fine-tuned heads beside a backbone."""
+    subfolder: str | None = None
+    """For a head beside its backbone: its folder in the repository."""
+    code_repo: str | None = None
+    """The repository that holds the code, where it is another one."""
+    code_revision: str | None = None
+    card_language: str = "en"
+    """What the card is written in: `en` or `zh`."""
     file_size_bytes: int | None = None
     vocab_size: int | None = None
     labels: list[str] | None = None
@@ -112,44 +93,84 @@ class ModelCardFacts:
     """Sentences on what the model cannot do, beside those that hold for its kind."""
 
 
+def check_card_language(card_language: str | None) -> None:
+    """Refuse a language that no card is written in, before any work is done; `None` is fine.
+
+    Raises:
+        UserError: when there is no such template.
+    """
+    if card_language is not None and card_language not in LANGUAGES:
+        raise UserError(f"card_language is {card_language!r}, but must be one of {', '.join(LANGUAGES)}")
+
+
 def write_model_card(folder: str | os.PathLike[str], facts: ModelCardFacts) -> None:
-    """Writes `README.md` into `folder` (made where it is absent), in place of one that is there.
+    """Write `README.md` and its facts into `folder` (made where it is absent), in place of those that are there.
 
     Args:
         folder: the model's folder.
         facts: what to tell.
     """
-    from huggingface_hub import ModelCard
+    saved = json.dumps(asdict(facts), ensure_ascii=False, indent=1, default=_number_of)
+    # The card is that of the facts as they are read again, so that a push can tell whether anyone has edited it.
+    card = render_card(ModelCardFacts(**json.loads(saved)))
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for name, text in (("README.md", card), (FACTS_FILE, saved + "\n")):
+        target = Path(folder) / name
+        beside = target.with_name(f".{name}.{uuid.uuid4().hex[:8]}")
+        try:
+            beside.write_text(text, encoding="utf-8", newline="\n")
+            os.replace(beside, target)
+        finally:
+            beside.unlink(missing_ok=True)
 
-    card = ModelCard.from_template(
-        _metadata(facts),
-        template_path=str(Path(__file__).with_name("model_card.md")),
-        facts=facts,
-        title=_title(facts),
-        description=_description(facts),
-        word_vectors=facts.auto_class == "AutoModel" and _family(facts) == "word2vec",
-        call=PIPELINES.get(facts.pipeline_tag or ""),
-        example=_example_text(facts),
-        example_output=_example_output(facts),
-        results=_results(facts),
-        score_split=_score_split(facts),
-        types=_types(facts),
-        transformers_range=TRANSFORMERS_RANGE,
-        literal=_literal,
-        comment=_comment,
-        plain=_plain,
-        number=_number,
-        size=_size,
-        address=_address,
-    )
-    target = Path(folder) / "README.md"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".README.{uuid.uuid4().hex[:8]}")
+
+def read_card_facts(folder: Path) -> ModelCardFacts | None:
+    """The facts that the card of a folder was written from; None where they are missing, or others than that card's."""
     try:
-        beside.write_text(str(card).rstrip() + "\n", encoding="utf-8", newline="\n")
-        os.replace(beside, target)
-    finally:
-        beside.unlink(missing_ok=True)
+        facts = ModelCardFacts(**json.loads((folder / FACTS_FILE).read_text(encoding="utf-8")))
+        same = render_card(facts) == (folder / "README.md").read_text(encoding="utf-8")
+    except Exception:  # a file from elsewhere, in which anything may stand where a field is expected
+        return None
+    return facts if same else None
+
+
+def render_card(facts: ModelCardFacts) -> str:
+    """The card: metadata and text."""
+    from jinja2 import Environment, FileSystemLoader
+
+    bases = [facts.base_model] if isinstance(facts.base_model, str) else facts.base_model or []
+    name = "model_card.zh.md" if facts.card_language == "zh" else "model_card.md"
+    text = (
+        Environment(loader=FileSystemLoader(Path(__file__).parent, encoding="utf-8"), autoescape=False)
+        .get_template(name)
+        .render(
+            card_data=_metadata(facts).to_yaml(line_break="\n"),
+            facts=facts,
+            title=_title(facts),
+            bases=", ".join(f"`{base}`" for base in bases),
+            description=_description(facts),
+            word_vectors=facts.auto_class == "AutoModel" and _family(facts) == "word2vec",
+            call=PIPELINES.get(facts.pipeline_tag or ""),
+            example=_example_text(facts),
+            example_output=_example_output(facts),
+            results=_results(facts),
+            score_split=_score_split(facts),
+            types=_types(facts),
+            transformers_range=TRANSFORMERS_RANGE,
+            literal=_literal,
+            comment=_comment,
+            plain=lambda value: _plain(said(value, facts.card_language) if isinstance(value, str) else value),
+            number=_number,
+            size=_size,
+            address=_address,
+        )
+    )
+    return text.rstrip() + "\n"
+
+
+def _number_of(value: Any) -> Any:
+    """Numpy's numbers as Python's; whatever else JSON does not know, as text."""
+    return value.item() if hasattr(value, "item") else str(value)
 
 
 def _metadata(facts: ModelCardFacts) -> Any:
@@ -167,7 +188,7 @@ def _metadata(facts: ModelCardFacts) -> Any:
         )
         for split, values in facts.metrics.items()
         for metric, value in values.items()
-        if math.isfinite(value)  # the Hub refuses a card with a NaN
+        if metric not in NO_HUB_METRICS and math.isfinite(value)  # the Hub refuses a card with a NaN
     ]
     return ModelCardData(
         language=facts.language,
@@ -175,6 +196,7 @@ def _metadata(facts: ModelCardFacts) -> Any:
         library_name="transformers",
         pipeline_tag=facts.pipeline_tag,
         base_model=facts.base_model,
+        base_model_relation="finetune" if facts.base_model else None,
         datasets=[facts.dataset_id] if facts.dataset_id else None,
         tags=["wordemb-hf", _family(facts).replace("_", "-")],
         metrics=list(dict.fromkeys(result.metric_type for result in measured)) or None,
@@ -209,13 +231,14 @@ def _family(facts: ModelCardFacts) -> str:
 
 def _description(facts: ModelCardFacts) -> str:
     family = "transformer" if _family(facts).startswith("transformer") else _family(facts)  # three types, one paper
-    return facts.description or DESCRIPTIONS.get(family, "")
+    return facts.description or said(DESCRIPTIONS.get(family, ""), facts.card_language)
 
 
 def _title(facts: ModelCardFacts) -> str:
     """The last part of a repository's or a folder's name."""
     last = re.split(r"[\\/]", facts.model_name.rstrip("\\/"))[-1]
-    return last if last.strip(". ") else _family(facts)
+    title = last if last.strip(". ") else _family(facts)
+    return f"{title}-{facts.subfolder.rsplit('/', 1)[-1]}" if facts.subfolder else title
 
 
 def _example_text(facts: ModelCardFacts) -> str:
@@ -244,7 +267,7 @@ def _results(facts: ModelCardFacts) -> list[tuple[str, list[str], str]]:
     names = dict.fromkeys(metric for values in facts.metrics.values() for metric in values)
     return [
         (
-            _plain(METRICS.get(metric, ("", metric))[1]),
+            _plain(said(METRICS.get(metric, ("", metric))[1], facts.card_language)),
             [_number(values.get(metric)) for values in facts.metrics.values()],
             _number((facts.baseline or {}).get(metric)),
         )
@@ -259,7 +282,7 @@ def _types(facts: ModelCardFacts) -> tuple[list[str], list[list[str]]]:
     rows = [
         [_plain(type_), *(_number(values.get(metric)) for metric in names)] for type_, values in facts.types.items()
     ]
-    return [_plain(name) for name in shown], rows
+    return [_plain(said(name, facts.card_language)) for name in shown], rows
 
 
 def _number(value: Any) -> str:

@@ -15,12 +15,24 @@ LabelColumn = Annotated[
 ]
 Language = Annotated[
     str | None,
-    typer.Option(help="Language for the model card: en, zh, …", rich_help_panel=DATA, metavar="CODE"),
+    typer.Option(help="Of the texts, for the model card: en, zh, …", rich_help_panel=DATA, metavar="CODE"),
+]
+CardLanguage = Annotated[
+    str | None,
+    typer.Option(
+        help="What the model card is written in: en or zh.",
+        rich_help_panel=DATA,
+        metavar="CODE",
+        show_default="that of messages",
+    ),
 ]
 TextsFile = Annotated[
     Path | None, typer.Option(help="File of texts: txt, jsonl, csv or tsv, also .gz.", metavar="FILE")
 ]
 OutputFolder = Annotated[Path, typer.Option(help="Folder for the model; it must be new or empty.", metavar="FOLDER")]
+OutputFolderOrNone = Annotated[
+    Path | None, typer.Option(help="Folder for the model; it must be new or empty.", metavar="FOLDER")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output folder.")]
 _KINDS = (
     "word for English and its like, char for Chinese, char-space with its spaces, to write; whitespace for words "

@@ -11,6 +11,7 @@ from .messages import translate
 from .options import (
     DATA,
     MODEL,
+    CardLanguage,
     Language,
     Lowercase,
     MinCount,
@@ -46,6 +47,7 @@ def pretrain(
         int, typer.Option(help="Keep at most so many words.", rich_help_panel=DATA, metavar="N")
     ] = 200_000,
     language: Language = None,
+    card_language: CardLanguage = None,
     family: Annotated[str, model_option("What to train: word2vec, rnn, bilstm or elmo.", "NAME")] = "word2vec",
     model: Annotated[
         str | None, model_option("word2vec: vectors to go on with; words that they lack are added.", "FOLDER")
@@ -96,10 +98,12 @@ def pretrain(
     """
     from .families import PRETRAINING, characters_read, check_family, make_config, ngrams_read, parse_settings
     from .folders import check_output, new_folder
+    from .model_card import check_card_language
 
     corpus = [Path(path) for path in ([corpus] if isinstance(corpus, str | Path) else corpus)]
     output = Path(output)
     check_output(output, overwrite)
+    check_card_language(card_language)
     check_family(family)
     if family not in PRETRAINING:
         raise UserError(f"family is {family!r}, but pretrain knows {', '.join(sorted(PRETRAINING))}")
@@ -220,6 +224,7 @@ def pretrain(
                 result=result,
                 settings=settings,
                 language=language,
+                card_language=card_language,
             )
         speed = len(ids.ids) * settings.epochs / max(result.seconds, 1e-9)
         accelerator.print(
