@@ -113,8 +113,8 @@ def _target(output: Path) -> Target:
         return "folder"
     if found == "gensim":
         raise UserError(
-            f"output {output}: gensim's own format is a pickle, which is not written; give a .bin, which gensim loads by "
-            "KeyedVectors.load_word2vec_format(..., binary=True)"
+            f"output {output}: gensim's own format is a pickle, which is not written; give a .bin, which gensim "
+            "loads by KeyedVectors.load_word2vec_format(..., binary=True)"
         )
     if found is None:
         raise UserError(f"output {output}: its name tells no format; give --to, one of folder, {', '.join(FORMATS)}")

@@ -134,7 +134,7 @@ def document_labeller(
         result: of the training.
         settings: of the training.
         language: of the texts.
-        vectors: folder of the word vectors that it started from.
+        vectors: folder or file of the word vectors that it started from.
         facts_of_task: facts of the card that depend on the task.
     """
     write_json(measured, folder / "metrics.json")

@@ -131,8 +131,8 @@ def model_of(table: WordTable, tokenizer: Any, rows: list[int], folder: Path) ->
     classifier, ngrams = table.classifier, table.ngrams
     if classifier is not None and classifier.activation == "tree":
         raise UserError(
-            "the classifier has hierarchical softmax, which a linear layer cannot stand for: train it with -loss softmax, "
-            "or convert its vectors alone, with --vectors-only"
+            "the classifier has hierarchical softmax, which a linear layer cannot stand for: train it with -loss "
+            "softmax, or convert its vectors alone, with --vectors-only"
         )
     fields: dict[str, Any] = {"vocab_size": len(tokenizer), "hidden_size": table.width}
     if ngrams is not None or classifier is not None:

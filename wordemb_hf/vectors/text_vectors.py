@@ -25,6 +25,7 @@ from .word_table import WordTable
 _BLOCK = 8 << 20
 _MAX_LINE = 4 << 20
 _HEADER = re.compile(rb"(-?\d{1,30})[ \t]+(-?\d{1,30})[ \t]*\r?")
+_LARGEST = float.fromhex("0x1.ffffffp+127")  # from here on, float32 has infinity alone
 _FIRST_LINES = 1000  # that tell the width where there is no header
 
 
@@ -218,7 +219,7 @@ class _Reader:
         if not line:
             return
         fields = line.rsplit(b" ", self._width)
-        if not all(map(_is_number, fields[1:])):
+        if len(fields) <= self._width or not all(map(_is_number, fields[1:])):
             fields = line.rsplit(None, self._width)
         if len(fields) != self._width + 1 or not fields[0]:
             raise UserError(
@@ -227,8 +228,8 @@ class _Reader:
             )
         numbers = []
         for field in fields[1:]:
-            number = np.float32(float(field)) if _is_number(field) else np.float32("nan")
-            if not np.isfinite(number):
+            number = float(field) if _is_number(field) else np.nan
+            if not abs(number) < _LARGEST:
                 shown = field[:40].decode("utf-8", "replace")
                 raise UserError(f"{self._path}, line {self._line:,}: {shown!r} is no finite number")
             numbers.append(number)

@@ -17,7 +17,7 @@ from .packed_files import open_packed, pack, reading_bar
 from .word_table import WordTable
 
 _HEADER = re.compile(rb"(-?\d{1,30}) (-?\d{1,30})[ \t\r]*\n")
-_BLOCK = 4 << 20
+_BLOCK = 1 << 20
 _MAX_WORD = 1 << 16
 
 
@@ -80,6 +80,8 @@ def _read_words(
             except UnicodeDecodeError:
                 shown = word[:40]
                 raise UserError(f"{path}: word {len(words) + 1:,}, {shown!r}, is no UTF-8") from None
+            if b"\0" in word:
+                raise UserError(f"{path}: word {len(words):,} holds a zero byte: is one before it not of one piece?")
             row = builder.free()[0]
             row[:] = np.frombuffer(pending, "<f4", width, space + 1)
             if not np.isfinite(row).all():

@@ -125,7 +125,7 @@ class WordTable:
             raise UserError(f"{source} has {len(self.words)} words, but {len(self.matrix)} vectors")
         if len(set(self.words)) == len(self.words):
             return self
-        rows = list({word: row for row, word in reversed(list(enumerate(self.words)))}.values())[::-1]
+        rows = sorted({word: row for row, word in reversed(list(enumerate(self.words)))}.values())
         return self._only(rows, len(self.words) - len(rows))
 
     def _only(self, rows: list[int], repeated: int) -> "WordTable":
