@@ -213,7 +213,9 @@ def test_a_whole_gensim_model_is_told_how_to_export(tmp_path):
 
 def with_ngrams(classifier=None, longest=4):
     words = ["</s>", *WORDS]
-    ngrams = NgramRows(numbers(len(words), 5, 1) / 1e9, numbers(30, 5, 2) / 1e9, 2, longest)
+    generator = np.random.default_rng(0)
+    rows = generator.normal(size=(len(words) + 30, 5)).astype(np.float32)
+    ngrams = NgramRows(rows[:-30], rows[-30:], 2, longest)
     matrix = np.empty((len(words), 5), np.float32)
     ngrams.compose(words, matrix)
     return WordTable(words, matrix, np.arange(len(words), 0, -1), ngrams, classifier)
