@@ -207,8 +207,8 @@ class Word2VecModel(Word2VecPreTrainedModel):
         vectors, mask = embed_words(
             lambda ids: self.embed(ids, ngram_ids), input_ids, attention_mask, inputs_embeds, self.config.pad_token_id
         )
-        if self.config.pooling == "rows" and input_ids is not None:
-            pooled = self.pool_rows(input_ids, ngram_ids, mask[:, : input_ids.shape[1]])  # (batch, hidden_size)
+        if self.config.pooling == "rows" and input_ids is not None and length:
+            pooled = self.pool_rows(input_ids, ngram_ids, mask)  # (batch, hidden_size)
         else:
             pooled = masked_mean(vectors, mask)  # (batch, hidden_size)
         vectors = vectors[:, :length]
