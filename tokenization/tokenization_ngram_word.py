@@ -71,7 +71,7 @@ class NgramWordTokenizer(TokenNumbersTokenizer):
         return [(*ngrams, *group) for ngrams, group in zip(own, groups, strict=True)]
 
     def _names(self, tokens: Sequence[tuple[int, str | None]]) -> list[str]:
-        return self.convert_ids_to_tokens([token for token, _ in tokens])
+        return [str(self.convert_ids_to_tokens(token)) for token, _ in tokens]
 
     def _normalized(self, written: str) -> str:
         normalizer = self.backend_tokenizer.normalizer

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..messages import translate
-from .matrices import MAX_WIDTH, MatrixBuilder
+from .matrices import MAX_WIDTH, MatrixBuilder, all_finite
 from .packed_files import open_packed, pack, reading_bar
 from .word_table import Classifier, NgramRows, WordTable
 
@@ -106,6 +106,8 @@ def read(path: Path, limit: int | None = None, target: Path | None = None, progr
         matrix = builder.close()
     else:
         matrix = np.asarray(ngrams.own)
+    if not all_finite(matrix):
+        raise UserError(f"{path} has a vector that holds no finite number")
     notes = []
     if not supervised:
         notes.append(translate("The output vectors, which only training needs, are left out."))
@@ -207,7 +209,13 @@ def write(table: WordTable, path: Path) -> None:
     rows = [row for row, word in enumerate(table.words) if "\0" not in word]
     buckets = np.empty((0, table.width), np.float32) if ngrams is None else ngrams.buckets
     own = table.matrix if ngrams is None else ngrams.own
-    args = {**_DEFAULTS, "loss": _NEGATIVE_SAMPLING, "model": _SKIPGRAM, **table.training, "dim": table.width}
+    args: dict[str, Any] = {
+        **_DEFAULTS,
+        "loss": _NEGATIVE_SAMPLING,
+        "model": _SKIPGRAM,
+        **table.training,
+        "dim": table.width,
+    }
     args |= {"bucket": len(buckets)}
     args |= {"minn": ngrams.min_ngram if ngrams and ngrams.max_ngram else 0, "maxn": ngrams.max_ngram if ngrams else 0}
     labels: list[str] = []

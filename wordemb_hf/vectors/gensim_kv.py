@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UserError
-from .matrices import MatrixBuilder
+from .matrices import MatrixBuilder, all_finite
 from .numpy_files import map_npy
 from .packed_files import open_packed
 from .plain_pickles import Thing, read_pickle
@@ -60,7 +60,7 @@ def read(path: Path, limit: int | None = None, target: Path | None = None, progr
     for start in range(0, len(rows), 4096):
         builder.append(np.asarray(matrix[rows[start : start + 4096]], np.float32))
     vectors = builder.close()
-    if not all(np.isfinite(vectors[start : start + 4096]).all() for start in range(0, len(vectors), 4096)):
+    if not all_finite(vectors):
         raise UserError(f"{path} has a vector that holds no finite number")
     return WordTable(kept, vectors, None if counts is None else counts[rows], ngrams).check(path)
 
@@ -121,15 +121,12 @@ def _counts(state: dict[str, Any], words: list[str | None]) -> np.ndarray | None
 
 def _ngrams(path: Path, state: dict[str, Any], rows: list[int]) -> NgramRows | None:
     own, buckets = (_array(path, state, (name,)) for name in ("vectors_vocab", "vectors_ngrams"))
-    sizes = [state.get(name) for name in ("min_n", "max_n", "bucket")]
-    if own is None or buckets is None or not all(isinstance(size, int) for size in sizes):
+    shortest, longest, count = (state.get(name) for name in ("min_n", "max_n", "bucket"))
+    if own is None or buckets is None or own.ndim != 2 or buckets.ndim != 2 or own.shape[1] != buckets.shape[1]:
         return None
     # Before its bugs were mended, gensim hashed otherwise than fastText, and kept fewer buckets.
-    if (
-        state.get("compatible_hash") is False
-        or len(buckets) != sizes[2]
-        or own.ndim != 2
-        or len(own) <= max(rows, default=0)
-    ):
+    if state.get("compatible_hash") is False or len(buckets) != count or len(own) <= max(rows, default=0):
         return None
-    return NgramRows(np.asarray(own, np.float32)[rows], np.asarray(buckets, np.float32), sizes[0], sizes[1])
+    if not isinstance(shortest, int) or not isinstance(longest, int) or not 1 <= shortest <= longest <= 1000:
+        return None
+    return NgramRows(np.asarray(own, np.float32)[rows], np.asarray(buckets, np.float32), shortest, longest)

@@ -73,3 +73,8 @@ class MatrixBuilder:
         with self._target.open("r+b") as file:
             file.truncate(rows * self.width * 4)
         self._matrix = np.memmap(self._target, np.float32, "r+", shape=(rows, self.width))
+
+
+def all_finite(matrix: np.ndarray) -> bool:
+    """Whether a matrix, perhaps on disk, holds neither infinity nor what is no number."""
+    return all(bool(np.isfinite(matrix[start : start + 4096]).all()) for start in range(0, len(matrix), 4096))

@@ -162,7 +162,8 @@ def _words_beside(path: Path, rows: int) -> list[str]:
     if isinstance(found, dict):
         if sorted(map(str, found.values())) != sorted(map(str, range(rows))):
             raise UserError(f"{source} must give each of {rows} rows to one word")
-        found = sorted(found, key=lambda word: int(found[word]))
+        rows_of = {str(word): int(row) for word, row in found.items()}
+        found = sorted(rows_of, key=rows_of.__getitem__)
     if not isinstance(found, list) or not all(isinstance(word, str) for word in found):
         raise UserError(f"{source} must hold a list of words, or rows by word")
     if len(found) != rows:
@@ -186,7 +187,7 @@ def write_npz(table: WordTable, path: Path) -> None:
     """Write a compressed .npz, and a .json of the words beside it."""
     _write_words(table, path)
     with pack(path) as file:
-        np.savez_compressed(file, **{_KEY: np.asarray(table.matrix)})
+        np.savez_compressed(file, vectors=np.asarray(table.matrix))
 
 
 def write_safetensors(table: WordTable, path: Path) -> None:

@@ -24,7 +24,7 @@ def inner_name(path: Path) -> str:
 
 
 @contextmanager
-def open_packed(path: Path, what: object = None) -> Iterator[tuple[IO[bytes], int | None]]:
+def open_packed(path: Path, what: object = None) -> Iterator[tuple[Any, int | None]]:
     """What is in a file, and how many bytes it has; None where only unpacking would tell.
 
     Of a zip that holds several files, one is named behind it, as in `glove.6B.zip/glove.6B.100d.txt`.

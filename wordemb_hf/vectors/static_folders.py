@@ -81,7 +81,9 @@ def read(path: Path, limit: int | None = None, target: Path | None = None, progr
             else:
                 _gather(weights.get_slice(name), places, factors, ids, builder)
             counts = _counts(weights, ids)
-    except (SafetensorError, OSError, TypeError, KeyError) as error:
+    except UserError:
+        raise
+    except (SafetensorError, OSError, TypeError, KeyError, IndexError, ValueError) as error:
         raise UserError(f"{weights_file} cannot be read: {next(iter(str(error).splitlines()), 'damaged')}") from error
     table = WordTable(words, builder.close(), counts, ngrams, classifier, lowercase)
     return table.check(path)

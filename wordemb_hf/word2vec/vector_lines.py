@@ -85,7 +85,7 @@ def _scan_lines(text, matrix, words, state, powers):
                     at += 1
                 exponent, seen = 0, False
                 while at < end and 48 <= text[at] <= 57 and exponent < 10000:
-                    exponent = exponent * 10 + np.int64(text[at] - 48)
+                    exponent = exponent * 10 + int(text[at]) - 48
                     seen = True
                     at += 1
                 if not seen:
