@@ -158,7 +158,9 @@ class _Reader:
             try:
                 words.append(pending[:zero].decode())
             except UnicodeDecodeError:
-                raise UserError(f"{self._path}: word {len(words) + 1:,}, {pending[:40]!r}, is no UTF-8") from None
+                raise UserError(
+                    f"{self._path}: word {len(words) + 1:,}, {pending[:zero][:40]!r}, is no UTF-8"
+                ) from None
             number, kind = struct.unpack_from("<qb", pending, zero + 1)
             if kind != (len(words) > count_words):
                 raise UserError(
