@@ -71,6 +71,8 @@ setup(
         "gpu": ["triton>=3.4; sys_platform == 'linux'"],
         # The engine of word2vec; the first release that takes Python 3.13 and numpy 2.1.
         "fast": ["numba>=0.61"],
+        # Vector files that end in .zst.
+        "zst": ["zstandard>=0.22"],
         "dev": [
             "build>=1.2",
             "h5py>=3.11",
@@ -83,6 +85,7 @@ setup(
             "setuptools>=77.0.3",
             "types-PyYAML",
             "types-tqdm",
+            "zstandard>=0.22",
         ],
     },
 )

@@ -7,7 +7,7 @@ from transformers import PreTrainedConfig
 
 _AT_LEAST_ONE = (
     *("vocab_size", "hidden_size", "window_size", "num_negatives"),
-    *("max_code_length", "min_ngram", "max_ngram", "max_ngrams"),
+    *("max_code_length", "min_ngram", "max_ngrams", "max_word_ngram"),
 )
 
 
@@ -27,8 +27,12 @@ class Word2VecConfig(PreTrainedConfig):
         subsample_threshold: words more frequent than this share of the text are thinned out; 0 keeps all.
         num_ngram_buckets: rows for character n-grams, which are hashed to them; 0 for none.
         min_ngram: characters of an n-gram, at least; `<` and `>` around a word count.
-        max_ngram: characters of an n-gram, at most.
+        max_ngram: characters of an n-gram, at most; 0 for words without n-grams, as in fastText.
         max_ngrams: n-grams of a word, at most; the first ones are kept.
+        max_word_ngram: words that stand together and share a row of those buckets, at most; 1 for none. The tokenizer
+            tells their rows, and only the vector of a text has a use for them.
+        pooling: the vector of a text is the mean of the vectors of its `words`, or, as in fastText's classifier, of all
+            `rows` that its words and groups of words have, in which unknown words have no share.
         classifier_dropout: probability of zeroing a component before a head in training.
     """
 
@@ -47,6 +51,8 @@ class Word2VecConfig(PreTrainedConfig):
     min_ngram: int = 3
     max_ngram: int = 6
     max_ngrams: int = 64
+    max_word_ngram: int = 1
+    pooling: Literal["words", "rows"] = "words"
     classifier_dropout: float | int = 0.0
     pad_token_id: int | None = 0
 
@@ -64,8 +70,14 @@ class Word2VecConfig(PreTrainedConfig):
             raise ValueError(
                 f"num_ngram_buckets is {self.num_ngram_buckets}, but must be at least 0 and below {2**31 - 1}"
             )
-        if self.max_ngram < self.min_ngram:
-            raise ValueError(f"max_ngram is {self.max_ngram}, but must be at least min_ngram, {self.min_ngram}")
+        if self.max_ngram != 0 and self.max_ngram < self.min_ngram:
+            raise ValueError(
+                f"max_ngram is {self.max_ngram}, but must be at least min_ngram, {self.min_ngram}, or 0 for none"
+            )
+        if self.max_word_ngram > 1 and not (self.num_ngram_buckets and self.pooling == "rows"):
+            raise ValueError(
+                f"max_word_ngram is {self.max_word_ngram}, which needs pooling of rows and num_ngram_buckets"
+            )
 
     def validate_probabilities(self):
         """Refuse a dropout outside of 0 to 1, a negative threshold, and an exponent that is no number."""

@@ -34,6 +34,23 @@ def unseen_words(words: Tensor, ngram_ids: Tensor, table: nn.Embedding) -> Tenso
     return torch.where(counts > 0, sums / counts.clamp(min=1), words)
 
 
+def mean_of_rows(words: Tensor, known: Tensor, ngram_ids: Tensor, table: nn.Embedding) -> Tensor:
+    """The vectors of texts, as in fastText's classifier (Joulin et al. 2016): each row of a text counts alike.
+
+    Args:
+        words: their rows, `(batch, length, width)`.
+        known: true where a word has a row of its own, `(batch, length)`.
+        ngram_ids: all n-grams of each word, 0 for none, `(batch, length, ngrams)`.
+        table: as in `known_words`.
+
+    Returns:
+        `(batch, width)`, zero for a text without any row.
+    """
+    sums, counts = _sum(ngram_ids.flatten(1), table)  # (batch, width), (batch, 1)
+    sums = sums + words.masked_fill(~known.unsqueeze(-1), 0.0).sum(1)
+    return sums / (counts + known.sum(1, keepdim=True)).clamp(min=1)
+
+
 def _sum(ngram_ids: Tensor, table: nn.Embedding) -> tuple[Tensor, Tensor]:
     """The sum of the n-grams' rows `(..., width)` and their number `(..., 1)`."""
     flat = ngram_ids.flatten(0, -2)  # (words, ngrams)

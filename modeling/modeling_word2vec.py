@@ -25,7 +25,7 @@ from transformers.utils.generic import can_return_tuple
 
 from .configuration_word2vec import Word2VecConfig
 from .embeddings import embed_words, given_length, look_up_words
-from .hashed_ngrams import known_words, unseen_words
+from .hashed_ngrams import known_words, mean_of_rows, unseen_words
 from .heads import SequenceClassificationHead, TokenClassificationHead
 from .hierarchical_softmax import hierarchical_softmax_loss, word_log_probabilities
 from .hub_ready import HubReadyMixin
@@ -141,7 +141,23 @@ class Word2VecModel(Word2VecPreTrainedModel):
         if not self.config.num_ngram_buckets:
             return vectors
         vectors = known_words(vectors, self.word_ngrams[input_ids], self.ngram_embeddings)
+        if ngram_ids is not None and self.config.max_word_ngram > 1:
+            ngram_ids = ngram_ids[..., : self.config.max_ngrams]  # behind them are groups of words
         return vectors if ngram_ids is None else unseen_words(vectors, ngram_ids.long(), self.ngram_embeddings)
+
+    def pool_rows(self, input_ids: Tensor, ngram_ids: Tensor | None, mask: Tensor) -> Tensor:
+        """The means of all rows that texts have: of known words, of n-grams, of groups of words.
+
+        Ids and mask `(batch, length)`, n-grams `(batch, length, ngrams)`, to `(batch, hidden_size)`.
+        """
+        known = mask & (input_ids >= _FIRST_WORD)  # (batch, length)
+        words = self.word_embeddings(input_ids)  # (batch, length, hidden_size)
+        if not self.config.num_ngram_buckets:
+            return masked_mean(words, known)
+        ngrams = self.word_ngrams[input_ids].long()  # (batch, length, max_ngrams)
+        if ngram_ids is not None:
+            ngrams = torch.cat([ngrams, ngram_ids.long()], dim=-1)
+        return mean_of_rows(words, known, ngrams * mask.unsqueeze(-1), self.ngram_embeddings)
 
     @torch.no_grad()
     def word_vectors(self) -> Tensor:
@@ -180,7 +196,8 @@ class Word2VecModel(Word2VecPreTrainedModel):
             input_ids: `(batch, length)`; or `inputs_embeds`, `(batch, length, hidden_size)`, the vectors themselves.
             attention_mask: 1 where there is a token, `(batch, length)`.
             ngram_ids: the n-grams of unseen words, zeros for all others, `(batch, length, ngrams)`; without them, or
-                in a model without n-grams, these words are `<unk>`.
+                in a model without n-grams, these words are `<unk>`. With `max_word_ngram` the buckets of the groups of
+                words that begin with each word stand behind the first `max_ngrams`.
 
         Returns:
             `last_hidden_state (batch, length, hidden_size)`, zero where padded, and
@@ -190,7 +207,10 @@ class Word2VecModel(Word2VecPreTrainedModel):
         vectors, mask = embed_words(
             lambda ids: self.embed(ids, ngram_ids), input_ids, attention_mask, inputs_embeds, self.config.pad_token_id
         )
-        pooled = masked_mean(vectors, mask)  # (batch, hidden_size)
+        if self.config.pooling == "rows" and input_ids is not None and length:
+            pooled = self.pool_rows(input_ids, ngram_ids, mask)  # (batch, hidden_size)
+        else:
+            pooled = masked_mean(vectors, mask)  # (batch, hidden_size)
         vectors = vectors[:, :length]
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states

@@ -111,6 +111,8 @@ def test_without_a_mask_padding_is_known_by_its_id(case, side):
 
 @each([case for case in CASES if case.family.takes_vectors])
 def test_vectors_in_place_of_ids(case):
+    if case.variant == "rows":
+        pytest.skip("a mean of rows cannot be told from the vectors of words")
     model, batch = case.model(), case.batch()
     table = model.get_input_embeddings()
     for module in model.base_model.modules():  # given vectors fill every channel, so let every channel hold the same

@@ -1,9 +1,11 @@
 """What the READMEs tell a newcomer to type does what they say."""
 
+import gzip
 import json
 import random
 import re
 import shlex
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,11 @@ def there(request, tmp_path, monkeypatch):
         (tmp_path / names["names"] / f"{part}.conll").write_text(tagged, encoding="utf-8")
     (tmp_path / "options.json").write_text(json.dumps(OPTIONS), encoding="utf-8")
     write(tmp_path / "weights.hdf5", make_arrays())
+    lines = "".join(f"{word} {rng.random()} {rng.random()} {rng.random()}\n" for word in names["words"])
+    with zipfile.ZipFile(tmp_path / "glove.6B.zip", "w") as archive:
+        archive.writestr("glove.6B.50d.txt", lines)
+        archive.writestr("glove.6B.100d.txt", lines)
+    (tmp_path / "向量.txt.gz").write_bytes(gzip.compress(lines.encode()))
     monkeypatch.chdir(tmp_path)
     return request.param
 
@@ -71,6 +78,8 @@ def test_what_a_readme_tells_to_type_works(there, capsys):
     assert [command.split()[1] for command in commands] == [
         "pretrain",
         "neighbors",
+        "convert",
+        "convert",
         "finetune",
         "predict",
         "evaluate",

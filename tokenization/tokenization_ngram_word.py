@@ -6,7 +6,7 @@ is `<unk>`, and its n-grams tell the model which vector to give it.
 
 from collections.abc import Iterable, Sequence
 
-from .ngram_hashing import Ngrams, NgramScheme, hash_ngrams, no_ngrams
+from .ngram_hashing import Ngrams, NgramScheme, hash_ngrams, hash_word_groups, no_ngrams
 from .token_numbers import TokenNumbersTokenizer
 
 
@@ -22,6 +22,8 @@ class NgramWordTokenizer(TokenNumbersTokenizer):
         min_ngram: characters of an n-gram, at least; 3 by default.
         max_ngram: characters of an n-gram, at most; 6 by default.
         max_ngrams: n-grams of a word, at most; 64 by default.
+        max_word_ngram: words of a group that has a bucket as well, at most; 1, the default, for none. The buckets of
+            the groups that begin with a token stand behind its n-grams, known or not.
     """
 
     model_input_names = ["input_ids", "attention_mask", "ngram_ids"]
@@ -39,7 +41,12 @@ class NgramWordTokenizer(TokenNumbersTokenizer):
     @property
     def numbers_size(self) -> int:
         """Numbers for each word."""
-        return self.scheme.max_ngrams
+        return self.scheme.max_ngrams + self.max_word_ngram - 1
+
+    @property
+    def max_word_ngram(self) -> int:
+        """Words of a group that has a bucket, at most."""
+        return self.init_kwargs.get("max_word_ngram", 1)
 
     def hash_tokens(self, tokens: Iterable[str]) -> list[Ngrams]:
         """The n-grams of tokens of the vocabulary, zeros for special ones: `max_ngrams` each.
@@ -52,13 +59,31 @@ class NgramWordTokenizer(TokenNumbersTokenizer):
         return [nothing if token in special else hash_ngrams(token, scheme) for token in tokens]
 
     def numbers_of(self, tokens: Sequence[tuple[int, str | None]]) -> list[Ngrams]:
-        """The n-grams of tokens that are unknown words, zeros for all others."""
+        """The n-grams of tokens that are unknown words, zeros for all others; behind them those of groups of words."""
+        own = self._numbers_of_words(tokens)
+        if self.max_word_ngram == 1:
+            return own
+        written = [
+            name if text is None else self._normalized(text)
+            for (_, text), name in zip(tokens, self._names(tokens), strict=True)
+        ]
+        groups = hash_word_groups(written, self.scheme.num_ngram_buckets, self.max_word_ngram)
+        return [(*ngrams, *group) for ngrams, group in zip(own, groups, strict=True)]
+
+    def _names(self, tokens: Sequence[tuple[int, str | None]]) -> list[str]:
+        return [str(self.convert_ids_to_tokens(token)) for token, _ in tokens]
+
+    def _normalized(self, written: str) -> str:
+        normalizer = self.backend_tokenizer.normalizer
+        return normalizer.normalize_str(written) if normalizer else written
+
+    def _numbers_of_words(self, tokens: Sequence[tuple[int, str | None]]) -> list[Ngrams]:
         scheme, unknown, name = self.scheme, self.unk_token_id, self.unk_token
-        nothing, normalizer = no_ngrams(scheme.max_ngrams), self.backend_tokenizer.normalizer
+        nothing = no_ngrams(scheme.max_ngrams)
         numbers = []
         for token, written in tokens:
             if token != unknown or written is None or written == name:
                 numbers.append(nothing)
             else:
-                numbers.append(hash_ngrams(normalizer.normalize_str(written) if normalizer else written, scheme))
+                numbers.append(hash_ngrams(self._normalized(written), scheme))
         return numbers

@@ -20,6 +20,7 @@ VERBS: dict[str, str] = {
     "predict": "prediction",
     "embed": "contextual",
     "neighbors": "vectors.queries",
+    "convert": "conversion",
     "push": "hub",
 }
 

@@ -140,7 +140,7 @@ def document_labeller(
         result: of the training.
         settings: of the training.
         language: of the texts.
-        vectors: folder of the word vectors that it started from.
+        vectors: folder or file of the word vectors that it started from.
         card_language: what the card is written in; by default the language of messages.
         facts_of_task: facts of the card that depend on the task.
     """

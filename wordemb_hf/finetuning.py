@@ -71,7 +71,9 @@ def finetune(
         list[str] | None,
         typer.Option("--set", help="Any field of the family's config.", rich_help_panel=MODEL, metavar="NAME=VALUE"),
     ] = None,
-    vectors: Annotated[Path | None, model_option("Start from the word vectors in this folder.", "FOLDER")] = None,
+    vectors: Annotated[
+        Path | None, model_option("Start from these word vectors, of any format.", "FOLDER|FILE")
+    ] = None,
     model: Annotated[str | None, model_option("Start from this model, not from nothing.", "FOLDER|HUB")] = None,
     epochs: Annotated[int | None, training_option("Passes over the data, at most.", "N", "preset")] = None,
     patience: Annotated[int, training_option("Epochs without a better one before it stops; 0 for never.", "N")] = 5,

@@ -41,6 +41,26 @@ CHINESE: dict[str, str] = {
     "{texts} vectors of width {width} are in {file}.": "{texts} 个 {width} 维向量已存入 {file}。",
     "{files} files are at {url}": "{files} 个文件已上传：{url}",
     "{word}: {neighbors}": "{word}：{neighbors}",
+    "{words} vectors of width {width} are in {output}.": "{words} 个 {width} 维向量已存入 {output}。",
+    "{count} words are there more than once; the first vector of each was kept.": (
+        "有 {count} 个词重复出现，各保留第一个向量。"
+    ),
+    "{count} words hold line breaks or nothing but spaces: left out.": "有 {count} 个词含换行或只有空格，已略去。",
+    "{count} words hold spaces or line breaks: left out.": "有 {count} 个词含空格或换行，已略去。",
+    "{count} words hold a zero byte: left out.": "有 {count} 个词含零字节，已略去。",
+    "The output vectors, which only training needs, are left out.": "只有训练才需要的输出向量未保留。",
+    "The n-grams, which give vectors to unseen words, are left out.": "为未登录词提供向量的 n 元组未保留。",
+    "The classifier is left out.": "分类器未保留。",
+    "The counts of words are left out; their order stays.": "词频未保留；词的顺序不变。",
+    "The vectors were converted from a file; its makers know the text and the terms of use.": (
+        "这些向量由文件转换而来；训练语料与使用条款请咨询其作者。"
+    ),
+    "{count} of {words} words the tokenizer never makes of a text, such as {examples}; "
+    "--tokenizer-kind whitespace --cased takes words as they are.": (
+        "{words} 个词中有 {count} 个是分词器无法从文本中得到的，例如 {examples}；"
+        "--tokenizer-kind whitespace --cased 可按原样取词。"
+    ),
+    "<pad> and <unk> of the file are no words of the tokenizer.": "文件中的 <pad> 和 <unk> 不作为分词器的词。",
     "loss": "损失",
     "accuracy": "准确率",
     "macro_f1": "宏平均 F1",

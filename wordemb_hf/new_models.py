@@ -51,11 +51,11 @@ def model_from_vectors(
     fields: dict[str, Any],
     labels: Sequence[str],
     texts: Sequence[str],
-    folder: Path,
+    source: Path,
     min_count: int,
     max_length: int,
 ) -> "tuple[PreTrainedModel, PreTrainedTokenizerFast]":
-    """A model that starts from the word vectors in `folder`.
+    """A model that starts from the word vectors in `source`, a folder or a file of any format.
 
     Its tokenizer is the vectors' own, with the words of `texts` added: a text to come may hold a word that has a vector
     but no training text. A word without a vector keeps its random one, and all vectors are scaled by one factor to the
@@ -63,26 +63,46 @@ def model_from_vectors(
     tells how long it was trained, and large ones hardly move.
 
     Raises:
-        UserError: for a family without word vectors, a folder without any, or a width that is not theirs.
+        UserError: for a family without word vectors, a source without any, or a width that is not theirs.
     """
-    from transformers import PreTrainedTokenizerFast
-
-    from .vectors import KeyedVectors
-
     config = make_config(family, **fields)
     field = embedding_width_field(config)
-    vectors = KeyedVectors.from_folder(folder)
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, model_max_length=max_length)
+    vectors, tokenizer = _vectors_and_tokenizer(source)
+    tokenizer.model_max_length = max_length
     tokenizer = extend_tokenizer(tokenizer, texts, min_count=min_count)
     tokenizer = _that_gives(tokenizer, config)
     width = vectors.matrix.shape[1]
     if fields.get(field, width) != width:
-        raise UserError(f"{field} is {fields[field]}, but the vectors in {folder} have width {width}: leave it out")
+        raise UserError(f"{field} is {fields[field]}, but the vectors in {source} have width {width}: leave it out")
     boundaries = _boundaries(config, tokenizer)
     model = _model(auto_class, family, {**fields, **boundaries, field: width}, labels, len(tokenizer))
     spell_vocabulary(model, tokenizer)  # before: a vector that is made of n-grams depends on which they are
     _start_from(model, tokenizer, vectors)
     return model, tokenizer
+
+
+def _vectors_and_tokenizer(source: Path) -> "tuple[KeyedVectors, PreTrainedTokenizerFast]":
+    """Word vectors of a model folder or any other source, and the tokenizer that finds their words in a text."""
+    from transformers import PreTrainedTokenizerFast
+
+    from .vectors import KeyedVectors
+
+    if source.is_dir() and (source / "tokenizer.json").is_file() and (source / "config.json").is_file():
+        vectors = KeyedVectors.from_folder(source)
+        return vectors, PreTrainedTokenizerFast.from_pretrained(source)
+
+    from .imported_vectors import tokenizer_of
+    from .vectors.formats import read_vectors
+
+    if not source.exists() and source.suffix == "":
+        raise UserError(f"{source} is no folder of word vectors: it has no tokenizer.json")
+    table = read_vectors(source)
+    table.classifier = None
+    tokenizer, rows = tokenizer_of(table)
+    if len(rows) == len(table.words):
+        return KeyedVectors(table.words, table.matrix, compose=table.compose), tokenizer
+    words = [table.words[row] for row in rows]
+    return KeyedVectors(words, table.matrix[rows], compose=table.compose), tokenizer
 
 
 def fit_to_texts(model: "PreTrainedModel", tokenizer: Any, encoded: "EncodedTexts") -> None:
@@ -132,6 +152,8 @@ def _boundaries(config: Any, tokenizer: "PreTrainedTokenizerFast") -> dict[str, 
 
 def _that_gives(tokenizer: "PreTrainedTokenizerFast", config: Any) -> "PreTrainedTokenizerFast":
     """The same tokenizer, but that it also gives the characters or n-grams that a model reads."""
+    from transformers import PreTrainedTokenizerFast
+
     from .tokenization import CharWordTokenizer, NgramWordTokenizer
 
     settings: dict[str, Any] = {
@@ -145,6 +167,9 @@ def _that_gives(tokenizer: "PreTrainedTokenizerFast", config: Any) -> "PreTraine
         return CharWordTokenizer(tokenizer_object=backend, max_characters=characters, **settings)
     if ngrams is not None:
         return NgramWordTokenizer(tokenizer_object=backend, **ngrams._asdict(), **settings)
+    if isinstance(tokenizer, NgramWordTokenizer):  # whose n-grams this model does not read
+        names = ["input_ids", "attention_mask"]
+        return PreTrainedTokenizerFast(tokenizer_object=backend, model_input_names=names, **settings)
     return tokenizer
 
 
