@@ -71,6 +71,8 @@ def test_what_a_readme_tells_to_type_works(there, capsys):
     assert [command.split()[1] for command in commands] == [
         "pretrain",
         "neighbors",
+        "similarity",
+        "analogy",
         "finetune",
         "predict",
         "evaluate",

@@ -20,6 +20,8 @@ VERBS: dict[str, str] = {
     "predict": "prediction",
     "embed": "contextual",
     "neighbors": "vectors.queries",
+    "analogy": "vectors.queries",
+    "similarity": "vectors.queries",
 }
 
 __all__ = ["VERBS", "UserError", "__version__", *VERBS]

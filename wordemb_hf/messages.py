@@ -40,6 +40,15 @@ CHINESE: dict[str, str] = {
     "F1 of each type: {types}": "各类型的 F1：{types}",
     "{texts} vectors of width {width} are in {file}.": "{texts} 个 {width} 维向量已存入 {file}。",
     "{word}: {neighbors}": "{word}：{neighbors}",
+    "{a} → {b}, {c} → {answers}": "{a} → {b}，{c} → {answers}",
+    "{section}: {right} of {asked} right": "{section}：{asked} 题中答对 {right} 题",
+    "{accuracy} % of {asked} analogies are right; {missing} more have a word without a vector.": (
+        "{asked} 道类比题答对 {accuracy} %；另有 {missing} 题含有没有向量的词。"
+    ),
+    "{one}, {other}: {cosine}": "{one}，{other}：{cosine}",
+    "Spearman {spearman}, Pearson {pearson} of {pairs} pairs; {missing} more have a word without a vector.": (
+        "{pairs} 对词：斯皮尔曼相关系数 {spearman}，皮尔逊相关系数 {pearson}；另有 {missing} 对含有没有向量的词。"
+    ),
     "loss": "损失",
     "accuracy": "准确率",
     "macro_f1": "宏平均 F1",
