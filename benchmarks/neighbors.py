@@ -24,9 +24,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--top", type=int, default=10)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument(
-        "--index", action="store_true", help="an approximate index as well, which takes a while to make"
-    )
+    parser.add_argument("--index", action="store_true", help="an approximate index as well")
     options = parser.parse_args()
     if os.environ.get("OMP_NUM_THREADS") != str(options.threads):  # read when NumPy is loaded
         os.environ["OMP_NUM_THREADS"] = str(options.threads)
@@ -54,12 +52,8 @@ def main() -> None:
             "gensim": lambda asked=asked: [gensim.most_similar(word, topn=options.top) for word in asked],
         }
         wanted, theirs = (rival() for rival in rivals.values())
-        same = [
-            {word for word, _ in one} == {word for word, _ in other} for one, other in zip(wanted, theirs, strict=True)
-        ]
-        title = (
-            f"{count} queries among {options.words} words of width {options.width}: {sum(same)} answers are the same"
-        )
+        same = sum(dict(one).keys() == dict(other).keys() for one, other in zip(wanted, theirs, strict=True))
+        title = f"{count} queries among {options.words} words of width {options.width}: {same} answers are the same"
         if index is not None:
             rivals["index"] = lambda asked=asked: index.nearest_each(asked, options.top)
             found = rivals["index"]()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ..errors import UserError
-from .search import best_rows, cosine_scores, product_scores, row_norms, unit
+from .search import best_rows, cosine_scores, inverse_norms, product_scores, unit
 
 if TYPE_CHECKING:
     from .word_tests import AnalogyResult, SimilarityResult
@@ -133,9 +133,9 @@ class KeyedVectors:
         return index
 
     @cached_property
-    def norms(self) -> np.ndarray:
-        """The lengths of the vectors, float32 `(words,)`."""
-        return row_norms(self.matrix)
+    def _inverse(self) -> np.ndarray:
+        """One through the lengths of the vectors, `(words,)`: all of them with length one would be a copy."""
+        return inverse_norms(self.matrix)
 
     def similarity(self, one: str, other: str) -> float:
         """The cosine of two words.
@@ -184,11 +184,16 @@ class KeyedVectors:
         Raises:
             UserError: when a word has no vector, or a number is below 1.
         """
-        if not len(words):
-            return []
-        looked_up = [self._looked_up([word]) for word in words]
-        queries = unit(np.concatenate([vector for vector, _, _ in looked_up]))
-        return self._nearest(queries, [rows for _, _, rows in looked_up], top, restrict_vocab)
+        return self._nearest(*self.looked_up(words), top, restrict_vocab) if len(words) else []
+
+    def looked_up(self, words: Sequence[str | np.ndarray]) -> tuple[np.ndarray, list[list[int]]]:
+        """Directions `(words, width)`, of length one, and for each the rows that are the word itself.
+
+        Raises:
+            UserError: when a word has no vector.
+        """
+        found = [self._looked_up([word]) for word in words]
+        return unit(np.concatenate([vector for vector, _, _ in found])), [rows for _, _, rows in found]
 
     def analogy(
         self, a: str, b: str, c: str, method: Method = "3cosadd", top: int = 10, restrict_vocab: int | None = None
@@ -249,9 +254,9 @@ class KeyedVectors:
             raise UserError(f"method is {method!r}, but must be 3cosadd or 3cosmul")
         rows = self._checked(top, restrict_vocab)
         if method == "3cosmul":
-            score = product_scores(self.matrix, self.norms, terms[:, 1:], terms[:, :1])
+            score = product_scores(self.matrix, self._inverse, terms[:, 1:], terms[:, :1])
         else:
-            score = cosine_scores(self.matrix, self.norms, unit(terms[:, 1] - terms[:, 0] + terms[:, 2]))
+            score = cosine_scores(self.matrix, self._inverse, unit(terms[:, 1] - terms[:, 0] + terms[:, 2]))
         return best_rows(score, len(terms), rows, top, excluded)
 
     def doesnt_match(self, words: Sequence[str]) -> str:
@@ -272,7 +277,7 @@ class KeyedVectors:
             UserError: when `word` has no vector, or `other` is not in the vocabulary.
         """
         row, known = self.row(other), self._index.get(self.normalize(word))
-        score = cosine_scores(self.matrix, self.norms, unit(self[word])[None])
+        score = cosine_scores(self.matrix, self._inverse, unit(self[word])[None])
         cosines = score(slice(0, 1), slice(0, len(self)))[0]  # (words,)
         return [self.words[index] for index in np.flatnonzero(cosines > cosines[row]) if index != known]
 
@@ -307,7 +312,7 @@ class KeyedVectors:
         self, queries: np.ndarray, excluded: list[list[int]], top: int, restrict_vocab: int | None
     ) -> list[Found]:
         rows = self._checked(top, restrict_vocab)
-        score = cosine_scores(self.matrix, self.norms, queries)
+        score = cosine_scores(self.matrix, self._inverse, queries)
         return self.answers(*best_rows(score, len(queries), rows, top, excluded))
 
     def _looked_up(self, terms: Iterable[Term]) -> tuple[np.ndarray, np.ndarray, list[int]]:

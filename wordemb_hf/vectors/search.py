@@ -11,20 +11,24 @@ import numpy as np
 
 _SCORES = 1 << 19  # of a block: 2 MiB
 _QUERIES = 256  # whose scores are computed at a time
+_ROWS = 1 << 15  # of a block, at most
 _FOUND = 1 << 22  # rows that are kept for queries at a time
-_NORM_ROWS = 1 << 14
 
 # From queries (by number) and rows to scores `(queries, rows)`, which the search may change.
 Score = Callable[[slice, slice], np.ndarray]
 
 
-def row_norms(matrix: np.ndarray) -> np.ndarray:
-    """The length of each row, float32 `(rows,)`; the matrix may lie on disk."""
-    norms = np.empty(len(matrix), np.float32)
-    for start in range(0, len(matrix), _NORM_ROWS):
-        block = matrix[start : start + _NORM_ROWS]
-        np.sqrt(np.einsum("ij,ij->i", block, block, dtype=np.float32), out=norms[start : start + len(block)])
-    return norms
+def inverse_norms(matrix: np.ndarray) -> np.ndarray:
+    """One through the length of each row, float32 `(rows,)`; 0 for zeros, so that their cosine to anything is 0.
+
+    The matrix may lie on disk: no more than a block of it is in memory.
+    """
+    inverse = np.zeros(len(matrix), np.float32)
+    for start in range(0, len(matrix), _ROWS):
+        block = matrix[start : start + _ROWS]
+        norms = np.sqrt(np.einsum("ij,ij->i", block, block))
+        np.divide(1, norms, out=inverse[start : start + len(block)], where=norms > 0)
+    return inverse
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -33,9 +37,8 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     return (vectors / np.maximum(norms, 1e-12)).astype(np.float32)
 
 
-def cosine_scores(matrix: np.ndarray, norms: np.ndarray, queries: np.ndarray) -> Score:
-    """Cosines between queries `(queries, width)`, of length one, and the rows of a matrix."""
-    inverse = _inverse(norms)
+def cosine_scores(matrix: np.ndarray, inverse: np.ndarray, queries: np.ndarray) -> Score:
+    """Cosines between queries `(queries, width)`, of length one, and the rows of a matrix: see `inverse_norms`."""
 
     def score(asked: slice, rows: slice) -> np.ndarray:
         cosines: np.ndarray = queries[asked] @ matrix[rows].T  # (queries, rows)
@@ -46,18 +49,17 @@ def cosine_scores(matrix: np.ndarray, norms: np.ndarray, queries: np.ndarray) ->
 
 
 def product_scores(
-    matrix: np.ndarray, norms: np.ndarray, positive: np.ndarray, negative: np.ndarray, small: float = 1e-6
+    matrix: np.ndarray, inverse: np.ndarray, positive: np.ndarray, negative: np.ndarray, small: float = 1e-6
 ) -> Score:
     """3CosMul (Levy & Goldberg 2014, equation 4): products of cosines, moved to between 0 and 1, divided.
 
     Args:
         matrix: the rows `(rows, width)`.
-        norms: their lengths `(rows,)`.
+        inverse: one through their lengths, `(rows,)`.
         positive: vectors of length one, `(queries, terms, width)`.
         negative: those to be far from, `(queries, terms, width)`.
         small: what keeps a division from being by zero.
     """
-    inverse = _inverse(norms)
 
     def product(terms: np.ndarray, rows: slice) -> np.ndarray:
         result = np.ones((len(terms), rows.stop - rows.start), np.float32)
@@ -107,7 +109,7 @@ def _search(
     """The same for a few queries, into `found` and `scores`."""
     count, top = found.shape
     banned = np.array([(query, row) for query, given in enumerate(excluded) for row in given], np.int64).reshape(-1, 2)
-    size = max(_SCORES // count, 256)
+    size = min(max(_SCORES // count, 256), _ROWS)
     for start in range(0, rows, size):
         block = score(asked, slice(start, min(start + size, rows)))  # (count, size)
         here = banned[(banned[:, 1] >= start) & (banned[:, 1] < start + block.shape[1])]
@@ -140,8 +142,3 @@ def _merge(found: np.ndarray, scores: np.ndarray, query: np.ndarray, row: np.nda
     best = np.argpartition(-all_scores, top - 1, axis=1)[:, :top]
     found[changed] = np.take_along_axis(all_rows, best, 1)
     scores[changed] = np.take_along_axis(all_scores, best, 1)
-
-
-def _inverse(norms: np.ndarray) -> np.ndarray:
-    """One through each length; zeros stay zeros, and the cosine to a vector of zeros is 0."""
-    return np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
