@@ -82,6 +82,7 @@ def test_what_a_readme_tells_to_type_works(there, capsys):
         "pretrain",
         "predict",
         "evaluate",
+        "export",
     ]
     for command in commands:
         with pytest.raises(SystemExit) as end:

@@ -22,6 +22,7 @@ VERBS: dict[str, str] = {
     "neighbors": "vectors.queries",
     "analogy": "vectors.queries",
     "similarity": "vectors.queries",
+    "export": "exporting",
 }
 
 __all__ = ["VERBS", "UserError", "__version__", *VERBS]
