@@ -129,11 +129,11 @@ def test_what_files_of_pairs_hold(tmp_path):
     [
         ("", "has no pairs of words"),
         ("a b c\n", "has no pairs of words"),
-        ("a b 1\nc d x\n", "line 2: 'c d x' is not two words"),
+        ("a b 1\nc d x\n", "line 2: 'x' is no number"),
         ("word\n", "line 1: 'word' is not two words"),
         ("a b 1\nc d\n", "has a number behind some pairs and none behind others"),
-        ("a b nan\n", "line 1: nan is no judgement"),
-        ("a b 1 2\nc d e f\n", "line 2: 'c d e f' is not two words"),
+        ("a b 1\nc d nan\n", "line 2: 'nan' is no number"),
+        ("a b 1 2\n", "line 1: 'a b 1 2' is not two words"),
     ],
 )
 def test_what_is_no_file_of_pairs(tmp_path, text, sentence):

@@ -6,7 +6,7 @@ and not for a command. faiss makes it (the extra `index`).
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,8 +39,9 @@ class ApproximateIndex:
         for name, value in (("links", links), ("effort", effort)):
             if value < 2:
                 raise UserError(f"{name} is {value}, but must be at least 2")
-        self._vectors, self._effort, self._faiss = vectors, effort, faiss
-        self._index = faiss.IndexHNSWFlat(vectors.matrix.shape[1], links, faiss.METRIC_INNER_PRODUCT)
+        self._vectors, self._effort = vectors, effort
+        self._faiss: Any = faiss  # its types are incomplete
+        self._index: Any = faiss.IndexHNSWFlat(vectors.matrix.shape[1], links, faiss.METRIC_INNER_PRODUCT)
         for start in range(0, len(vectors), _BLOCK):
             self._index.add(unit(vectors.matrix[start : start + _BLOCK]))
 

@@ -39,19 +39,13 @@ def read_pairs(path: str | Path) -> list[Pair]:
     pairs: list[Pair] = []
     for number, line in _lines(path):
         fields = _fields(Path(path), line)
-        try:
-            one, other, judgement = *fields[:2], *(map(float, fields[2:]))
-        except ValueError:
-            if len(fields) == 2 and all(fields):
-                pairs.append(Pair(*fields))
-            elif number > 1 or len(fields) < 3:
-                raise UserError(
-                    f"{path}, line {number}: {line!r} is not two words, or two words and a number"
-                ) from None
-            continue
-        if not math.isfinite(judgement):
-            raise UserError(f"{path}, line {number}: {fields[2]} is no judgement")
-        pairs.append(Pair(one, other, judgement))
+        if len(fields) not in (2, 3) or not all(fields):
+            raise UserError(f"{path}, line {number}: {line!r} is not two words, or two words and a number")
+        judgement = _number(fields[2]) if len(fields) == 3 else None
+        if len(fields) == 2 or judgement is not None:
+            pairs.append(Pair(fields[0], fields[1], judgement))
+        elif number > 1:
+            raise UserError(f"{path}, line {number}: {fields[2]!r} is no number")
     if not pairs:
         raise UserError(f"{path} has no pairs of words")
     if len({pair.judgement is None for pair in pairs}) > 1:
@@ -89,6 +83,15 @@ def _lines(path: str | Path) -> Iterator[tuple[int, str]]:
     for number, line in read_lines(Path(path)):
         if line.strip() and not line.startswith("#"):
             yield number, line.strip()
+
+
+def _number(text: str) -> float | None:
+    """What the text says, if it is a number that can be compared with others."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def _fields(path: Path, line: str) -> list[str]:

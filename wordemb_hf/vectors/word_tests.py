@@ -130,7 +130,7 @@ def evaluate_analogies(
     if unseen not in ("skip", "zero"):
         raise UserError(f"unseen is {unseen!r}, but must be skip or zero")
     lookup = _Lookup(vectors, restrict_vocab, ignore_case)
-    known = [question for question in questions if all(lookup.row(word) is not None for word in question[1:])]
+    known = [question for question in questions if all(lookup.rows(word or "") for word in question[1:])]
     missing = len(questions) - len(known)
     counted = questions if unseen == "zero" else known
     if not counted:
