@@ -10,12 +10,13 @@ This module imports torch and onnxscript.
 from typing import Any
 
 import torch
-from onnxscript import BOOL, FLOAT, INT64, graph, script
-from onnxscript import opset18 as op
+from onnxscript import BOOL, FLOAT, INT64, graph, opset18, script
 from torch import Tensor, nn
 
 from .modeling import crf
 from .modeling.projected_lstm import ProjectedLSTM
+
+op: Any = opset18  # its types want constants as tensors, where it takes lists
 
 _GATES = {nn.LSTM: (0, 3, 1, 2), nn.GRU: (1, 0, 2), nn.RNN: (0,)}  # ONNX's order of PyTorch's gates
 
