@@ -67,6 +67,10 @@ setup(
         "zh": ["pylopdf-fonts-zh-cn>=0.1.1"],
         # Official weights of ELMo are HDF5 files.
         "elmo": ["h5py>=3.11"],
+        # Approximate search among very many words.
+        "index": ["faiss-cpu>=1.11"],
+        # To other runtimes.
+        "onnx": ["onnx>=1.19", "onnxruntime>=1.22", "onnxscript>=0.5.3"],
         # The GPU engine of word2vec; torch for CUDA brings it along, and pins it. Not in dev: 286 MB.
         "gpu": ["triton>=3.4; sys_platform == 'linux'"],
         # The engine of word2vec; the first release that takes Python 3.13 and numpy 2.1.

@@ -142,31 +142,15 @@ RIVALS = {"ours": train_ours, "gensim": train_gensim, "fasttext": train_fasttext
 
 def qualities(folder: Path, options: argparse.Namespace) -> dict[str, float]:
     """Analogies by 3CosAdd among the 30,000 most frequent words; Spearman's correlation of similarities."""
-    from scipy.stats import spearmanr
+    from wordemb_hf.vectors import KeyedVectors
 
     words = (folder / "words.txt").read_text(encoding="utf-8").split("\n")
-    vectors = np.load(folder / "vectors.npy")
-    vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-9)
-    index = {word: row for row, word in enumerate(words)}
+    vectors = KeyedVectors(words, np.load(folder / "vectors.npy"))
     figures = {}
     if options.analogies:
-        lines = options.analogies.read_text(encoding="utf-8").lower().splitlines()
-        rows = [[index.get(word, 1 << 30) for word in line.split()] for line in lines if not line.startswith(":")]
-        asked = np.array([row for row in rows if len(row) == 4 and max(row) < 30_000])
-        right, frequent = 0, vectors[:30_000]
-        for part in np.array_split(asked, max(len(asked) // 500, 1)):
-            a, b, c, d = part.T
-            scores = (vectors[b] - vectors[a] + vectors[c]) @ frequent.T
-            for given in (a, b, c):
-                scores[np.arange(len(part)), given] = -np.inf
-            right += (scores.argmax(1) == d).sum()
-        figures["analogies"] = 100 * right / len(asked)
+        figures["analogies"] = 100 * vectors.evaluate_analogies(options.analogies, restrict_vocab=30_000).accuracy
     for path in options.similarities:
-        pairs = [line.lower().split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
-        known = [(index[one], index[two], float(value)) for one, two, value in pairs if one in index and two in index]
-        ones, twos, wanted = zip(*known, strict=True)
-        measured = (vectors[list(ones)] * vectors[list(twos)]).sum(1)
-        figures[path.stem] = 100 * spearmanr(measured, wanted).statistic
+        figures[path.stem] = 100 * vectors.evaluate_word_pairs(path, restrict_vocab=None).spearman
     return figures
 
 

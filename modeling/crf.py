@@ -141,10 +141,10 @@ def _after_loading(crf: LinearChainCRF, _) -> None:
 
 
 # The same code has several names: in the package, and in each checkpoint that brings it along.
-_NAMESPACE = re.sub(r"\W", "_", __name__)
+NAMESPACE = re.sub(r"\W", "_", __name__)
 
 
-@torch.library.custom_op(f"{_NAMESPACE}::log_likelihood", mutates_args=())
+@torch.library.custom_op(f"{NAMESPACE}::log_likelihood", mutates_args=())
 def _log_likelihood(
     emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, tags: Tensor, mask: Tensor, counted: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -210,7 +210,7 @@ def _differentiate(ctx, gradient, *_):
 _log_likelihood.register_autograd(_differentiate, setup_context=_keep_counts)
 
 
-@torch.library.custom_op(f"{_NAMESPACE}::marginals", mutates_args=())
+@torch.library.custom_op(f"{NAMESPACE}::marginals", mutates_args=())
 def _marginals(emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, mask: Tensor) -> Tensor:
     sentences = _Sentences(mask)
     with torch.autocast(emissions.device.type, enabled=False):
@@ -223,7 +223,7 @@ def _(emissions, transitions, start, end, mask):
     return torch.empty_like(emissions, memory_format=torch.contiguous_format)
 
 
-@torch.library.custom_op(f"{_NAMESPACE}::viterbi", mutates_args=())
+@torch.library.custom_op(f"{NAMESPACE}::viterbi", mutates_args=())
 def _viterbi(emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, mask: Tensor) -> Tensor:
     sentences = _Sentences(mask)
     path = best_path(sentences.front(emissions), transitions, start, end, sentences.lengths)

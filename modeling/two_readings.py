@@ -100,7 +100,7 @@ class TwoReadings(nn.Module):
             initial: the states to begin with, forward layers first; `None` for zeros.
             keep_states: whether the states behind each row's last token are wanted; else they are anything.
         """
-        begin, end = boundaries.to(words.dtype).expand(len(words), 2, -1).split(1, dim=1)
+        begin, end = boundaries.to(words.dtype).expand(words.shape[0], 2, -1).split(1, dim=1)
         order = TokenOrder(nn.functional.pad(mask, (1, 1), value=True))
         front = order.front(torch.cat([begin, words, end], dim=1))  # (batch, length + 2, width)
         lengths = order.lengths if keep_states else None

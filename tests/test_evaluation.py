@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from wordemb_hf.errors import UserError
-from wordemb_hf.evaluation import ClassificationMetrics, tfidf_baseline
+from wordemb_hf.evaluation import AnalogyMetrics, ClassificationMetrics, SimilarityMetrics, tfidf_baseline
 
 PREDICTIONS, REFERENCES = [0, 1, 1, 2, 2, 2], [0, 0, 1, 1, 2, 2]
 # F1 of label 0: precision 1, recall 1/2; of 1: 1/2, 1/2; of 2: 2/3, 1.
@@ -110,3 +110,15 @@ def test_baseline_on_many_texts_and_on_none():
 def test_baseline_names_the_mistake(texts, labels, language, named):
     with pytest.raises(UserError, match=named):
         tfidf_baseline(texts, labels, ["a"], language=language)
+
+
+def test_similarities_and_analogies_as_metrics():
+    measured, wanted = [0.1, 0.2, 0.9, 0.4], [1, 5, 6, 5.5]
+    figures = SimilarityMetrics().compute(predictions=measured, references=wanted)
+    assert figures["spearman"] == 1.0
+    assert figures["pearson"] == pytest.approx(np.corrcoef(measured, wanted)[0, 1])
+    assert SimilarityMetrics().compute(predictions=[1, 1], references=[1, 2]) == {"spearman": 0.0, "pearson": 0.0}
+    with pytest.raises(UserError, match="1 and 1 numbers have no correlation"):
+        SimilarityMetrics().compute(predictions=[1], references=[1])
+    answers = AnalogyMetrics().compute(predictions=["Queen", "rome", None], references=["queen", "Paris", "Oslo"])
+    assert answers == {"accuracy": 0.5, "coverage": pytest.approx(2 / 3)}

@@ -78,6 +78,8 @@ def test_what_a_readme_tells_to_type_works(there, capsys):
     assert [command.split()[1] for command in commands] == [
         "pretrain",
         "neighbors",
+        "similarity",
+        "analogy",
         "convert",
         "convert",
         "finetune",
@@ -89,6 +91,7 @@ def test_what_a_readme_tells_to_type_works(there, capsys):
         "pretrain",
         "predict",
         "evaluate",
+        "export",
     ]
     for command in commands:
         with pytest.raises(SystemExit) as end:

@@ -22,6 +22,9 @@ VERBS: dict[str, str] = {
     "neighbors": "vectors.queries",
     "convert": "conversion",
     "push": "hub",
+    "analogy": "vectors.queries",
+    "similarity": "vectors.queries",
+    "export": "exporting",
 }
 
 __all__ = ["VERBS", "UserError", "__version__", *VERBS]

@@ -61,6 +61,18 @@ CHINESE: dict[str, str] = {
         "--tokenizer-kind whitespace --cased 可按原样取词。"
     ),
     "<pad> and <unk> of the file are no words of the tokenizer.": "文件中的 <pad> 和 <unk> 不作为分词器的词。",
+    "{a} → {b}, {c} → {answers}": "{a} → {b}，{c} → {answers}",
+    "{section}: {right} of {asked} right": "{section}：{asked} 题中答对 {right} 题",
+    "{accuracy} % of {asked} analogies are right; {missing} more have a word without a vector.": (
+        "{asked} 道类比题答对 {accuracy} %；另有 {missing} 题含有没有向量的词。"
+    ),
+    "{size} MB are in {folder}; what onnxruntime and PyTorch give differs by at most {difference}.": (
+        "已写入 {folder}，共 {size} MB；onnxruntime 与 PyTorch 的结果至多相差 {difference}。"
+    ),
+    "{one}, {other}: {cosine}": "{one}，{other}：{cosine}",
+    "Spearman {spearman}, Pearson {pearson} of {pairs} pairs; {missing} more have a word without a vector.": (
+        "{pairs} 对词：斯皮尔曼相关系数 {spearman}，皮尔逊相关系数 {pearson}；另有 {missing} 对含有没有向量的词。"
+    ),
     "loss": "损失",
     "accuracy": "准确率",
     "macro_f1": "宏平均 F1",

@@ -7,19 +7,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .analogies import AnalogyMetrics as AnalogyMetrics
     from .baseline import most_frequent_tags as most_frequent_tags
     from .baseline import tfidf_baseline as tfidf_baseline
     from .classification import ClassificationMetrics as ClassificationMetrics
+    from .similarity import SimilarityMetrics as SimilarityMetrics
     from .tagging import TaggingMetrics as TaggingMetrics
 
 _MODULES = {
+    "AnalogyMetrics": "analogies",
     "ClassificationMetrics": "classification",
+    "SimilarityMetrics": "similarity",
     "TaggingMetrics": "tagging",
     "most_frequent_tags": "baseline",
     "tfidf_baseline": "baseline",
 }
 
-__all__ = ["ClassificationMetrics", "TaggingMetrics", "most_frequent_tags", "tfidf_baseline"]
+__all__ = [
+    "AnalogyMetrics",
+    "ClassificationMetrics",
+    "SimilarityMetrics",
+    "TaggingMetrics",
+    "most_frequent_tags",
+    "tfidf_baseline",
+]
 
 
 def __getattr__(name: str) -> Any:
