@@ -20,11 +20,11 @@ VERBS: dict[str, str] = {
     "predict": "prediction",
     "embed": "contextual",
     "neighbors": "vectors.queries",
-    "convert": "conversion",
-    "push": "hub",
     "analogy": "vectors.queries",
     "similarity": "vectors.queries",
+    "convert": "conversion",
     "export": "exporting",
+    "push": "hub",
 }
 
 __all__ = ["VERBS", "UserError", "__version__", *VERBS]
