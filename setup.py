@@ -79,12 +79,18 @@ setup(
         "zst": ["zstandard>=0.22"],
         "dev": [
             "build>=1.2",
+            "faiss-cpu>=1.11",
+            "gensim>=4.4",
             "h5py>=3.11",
             "mypy>=1.15",
             "numba>=0.61",
+            "onnx>=1.19",
+            "onnxruntime>=1.22",
+            "onnxscript>=0.5.3",
             "pytest>=8.3",
             "pytest-xdist>=3.6",
             "ruff>=0.9",
+            "sentence-transformers>=6.2",
             # The packaging test builds without isolation, so that it needs no network.
             "setuptools>=77.0.3",
             "types-PyYAML",
