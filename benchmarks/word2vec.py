@@ -2,7 +2,7 @@
 
     pip install gensim==4.4.0 fasttext-wheel
     python benchmarks/word2vec.py TEXT [--size 100] [--epochs 1] [--threads 1] [--repeats 3] [--analogies FILE]
-        [--similarities FILE ...] [--only skipgram cbow hierarchical ngrams] [--copies N [--apart]] [--min-count 5]
+        [--similarities FILE ...] [--only skipgram defaults cbow hierarchical ngrams] [--copies N [--apart]]
 
 Each run is a process of its own; the rivals take turns. Speeds are words of the text for a CPU second of training; the
 whole is the process from the text to vectors on disk. All are medians over the repeats, each with a seed of its own;
@@ -26,6 +26,7 @@ import numpy as np
 
 WORKLOADS: dict[str, dict[str, Any]] = {
     "skipgram": {"rivals": ("ours", "gensim")},
+    "defaults": {"rivals": ("ours",)},  # skip-gram with the settings that `pretrain` has, where gensim's are above
     "cbow": {"rivals": ("ours", "gensim")},
     "hierarchical": {"rivals": ("ours", "gensim")},
     "ngrams": {"rivals": ("ours", "fasttext")},
@@ -39,7 +40,7 @@ def train_ours(text: str, workload: str, options: argparse.Namespace, folder: Pa
     from transformers import AutoModelForPreTraining
 
     import wordemb_hf  # noqa: F401
-    from wordemb_hf.families import make_config, ngrams_read
+    from wordemb_hf.families import make_config, ngrams_read, word_vector_settings
     from wordemb_hf.training import TrainingSettings
     from wordemb_hf.word2vec.corpus_ids import index_corpus
     from wordemb_hf.word2vec.engine_training import train_by_engine
@@ -48,8 +49,7 @@ def train_ours(text: str, workload: str, options: argparse.Namespace, folder: Pa
         "hierarchical": {"loss": "hierarchical_softmax"},
         "ngrams": {"num_ngram_buckets": BUCKETS},
         "cbow": {"algorithm": "cbow"},
-        "skipgram": {},
-    }[workload]
+    }.get(workload, {})
     config = make_config("word2vec", hidden_size=options.size, **fields)
     os.environ["WORDEMB_HF_CACHE_GB"] = "0"  # the text is read anew
     began = time.process_time()
@@ -71,8 +71,10 @@ def train_ours(text: str, workload: str, options: argparse.Namespace, folder: Pa
 
     model.set_word_counts(torch.from_numpy(ids.counts(len(tokenizer))))
     spell_vocabulary(model, tokenizer)
-    rate = options.rate or (0.05 if workload in ("cbow", "ngrams") else 0.025)
-    settings = TrainingSettings(options.epochs, rate, floor=1e-4, seed=options.seed)
+    rate = 0.05 if workload in ("cbow", "ngrams") else 0.025
+    if workload == "defaults":
+        rate, config.subsample_threshold = word_vector_settings(config)
+    settings = TrainingSettings(options.epochs, options.rate or rate, floor=1e-4, seed=options.seed)
     began, wall = time.process_time(), time.perf_counter()
     train_by_engine("cpu", model, ids, settings, Accelerator(cpu=True), options.threads)
     trained, wall = time.process_time() - began, time.perf_counter() - wall

@@ -65,7 +65,7 @@ def pretrain(
     num_negatives: Annotated[int | None, model_option("word2vec: noise words for each window.", "N", "5")] = None,
     subsample_threshold: Annotated[
         float | None,
-        model_option("word2vec: thin out words above this share of the text; 0 for never.", "SHARE", "0.001"),
+        model_option("word2vec: thin out words above this share of the text; 0 for never.", "SHARE", "preset"),
     ] = None,
     threads: Annotated[
         int | None, training_option("word2vec on a CPU: threads; one repeats exactly.", "N", "all cores")
@@ -96,7 +96,15 @@ def pretrain(
         UserError: for text that cannot be read, no word that is frequent enough, an impossible setting, or an output
             folder with something in it.
     """
-    from .families import PRETRAINING, characters_read, check_family, make_config, ngrams_read, parse_settings
+    from .families import (
+        PRETRAINING,
+        characters_read,
+        check_family,
+        make_config,
+        ngrams_read,
+        parse_settings,
+        word_vector_settings,
+    )
     from .folders import check_output, new_folder
     from .model_card import check_card_language
 
@@ -148,11 +156,14 @@ def pretrain(
     if model is not None:
         trained, known = load_word_vectors(model)
         config = trained.config
-    if learning_rate is None:
-        learning_rate = preset.learning_rate * (2 if vectors and config.algorithm == "cbow" else 1)
+    rate = preset.learning_rate
+    if vectors:
+        rate, threshold = word_vector_settings(config)
+        if model is None and "subsample_threshold" not in options:
+            config.subsample_threshold = threshold
     settings = TrainingSettings(
         epochs=preset.epochs if epochs is None else epochs,
-        learning_rate=learning_rate,
+        learning_rate=rate if learning_rate is None else learning_rate,
         mixed_precision=mixed_precision,
         seed=seed,
         **({"optimizer": "sgd", "floor": 1e-4, "summed_loss": True} if vectors else {"max_grad_norm": 1.0}),
