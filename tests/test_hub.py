@@ -224,7 +224,7 @@ print("as expected")
     assert pushed.requests == []
 
 
-def test_with_the_package_its_own_classes_are_used_and_verbs_take_names(pushed, client):
+def test_with_the_package_its_own_classes_are_used_and_verbs_take_names(models, pushed, client, tmp_path):
     out = client.run(
         "import wordemb_hf, transformers\n"
         "model = transformers.AutoModelForSequenceClassification.from_pretrained('you/textcnn')\n"
@@ -240,6 +240,11 @@ def test_with_the_package_its_own_classes_are_used_and_verbs_take_names(pushed, 
     assert client.run("import wordemb_hf\nprint(wordemb_hf.embed('you/vectors@main', ['soup']).shape)").endswith(
         "(1, 8)\n"
     )
+    assert client.run("import wordemb_hf\nwordemb_hf.neighbors('you/vectors', ['soup'], top=1)").startswith("soup: ")
+    settings = {"data": str(models / "train.tsv"), "vectors": "you/vectors@main", "epochs": 1}
+    output = str(tmp_path / "topics")
+    client.run(f"import wordemb_hf\nwordemb_hf.finetune(output={output!r}, **{settings!r})")
+    assert (tmp_path / "topics" / "model.safetensors").is_file()
 
 
 def test_sentence_transformers_gives_the_same_vectors(pushed, client):

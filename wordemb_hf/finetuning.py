@@ -72,7 +72,7 @@ def finetune(
         typer.Option("--set", help="Any field of the family's config.", rich_help_panel=MODEL, metavar="NAME=VALUE"),
     ] = None,
     vectors: Annotated[
-        Path | None, model_option("Start from these word vectors, of any format.", "FOLDER|FILE")
+        Path | None, model_option("Start from these word vectors, of any format.", "FOLDER|FILE|HUB")
     ] = None,
     model: Annotated[str | None, model_option("Start from this model, not from nothing.", "FOLDER|HUB")] = None,
     epochs: Annotated[int | None, training_option("Passes over the data, at most.", "N", "preset")] = None,

@@ -55,7 +55,7 @@ def model_from_vectors(
     min_count: int,
     max_length: int,
 ) -> "tuple[PreTrainedModel, PreTrainedTokenizerFast]":
-    """A model that starts from the word vectors in `source`, a folder or a file of any format.
+    """A model that starts from the word vectors in `source`: a folder, a file of any format, or a name on the Hub.
 
     Its tokenizer is the vectors' own, with the words of `texts` added: a text to come may hold a word that has a vector
     but no training text. A word without a vector keeps its random one, and all vectors are scaled by one factor to the
@@ -87,6 +87,10 @@ def _vectors_and_tokenizer(source: Path) -> "tuple[KeyedVectors, PreTrainedToken
 
     from .vectors import KeyedVectors
 
+    if not source.exists() and len(source.parts) == 2 and not source.suffix:
+        from .vectors.sources import downloaded
+
+        source = downloaded(source.as_posix())
     if source.is_dir() and (source / "tokenizer.json").is_file() and (source / "config.json").is_file():
         vectors = KeyedVectors.from_folder(source)
         return vectors, PreTrainedTokenizerFast.from_pretrained(source)

@@ -4,11 +4,15 @@ from pathlib import Path
 
 from ..errors import UserError
 
-FILES = ("tokenizer.json", "config.json", "model.safetensors")
+FILES = ("tokenizer.json", "tokenizer_config.json", "config.json", "model.safetensors")
 
 
 def downloaded(name: str, revision: str | None = None) -> Path:
     """The folder of a Hub repository's word vectors: what they need of it and no more; from the cache when offline.
+
+    Args:
+        name: `you/it`, or `you/it@revision`.
+        revision: a branch, tag or commit, if the name has none.
 
     Raises:
         UserError: when there is no such repository, or no way to it.
@@ -16,6 +20,8 @@ def downloaded(name: str, revision: str | None = None) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
+    name, _, own = name.partition("@")
+    revision = own or revision
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(FILES)))
     except HFValidationError as error:
