@@ -16,7 +16,7 @@ pytest.importorskip("numba", reason="the scanner needs the extra `fast`")
 from wordemb_hf import corpus
 from wordemb_hf.corpus import read_texts
 from wordemb_hf.errors import UserError
-from wordemb_hf.vocabulary import build_tokenizer, encode_corpus
+from wordemb_hf.vocabulary import build_tokenizer, encode_corpus, extend_tokenizer
 from wordemb_hf.word2vec import corpus_ids, kept_ids, text_pieces, text_scanner
 from wordemb_hf.word2vec.corpus_ids import index_corpus
 
@@ -128,6 +128,25 @@ def test_no_character_joins_where_text_is_cut(tmp_path, scanned, kind, all_point
 def test_a_tokenizer_of_ngrams(tmp_path, scanned):
     found, _ = check(write(tmp_path / "a.txt", ENGLISH), ngrams=NgramScheme(100))
     assert found("unheard")["ngram_ids"]
+
+
+@pytest.mark.parametrize("min_count", [1, 3, 10**6])
+@pytest.mark.parametrize("kind", KINDS)
+def test_more_text_for_a_tokenizer(tmp_path, monkeypatch, kind, min_count):
+    tokenizer = build_tokenizer([ENGLISH, "<s> 3.5"], kind=kind, min_count=1, special_tokens=["<s>"])
+    paths = [write(tmp_path / f"{number}.txt", line) for number, line in enumerate(LINES) if line.strip()]
+    longer = extend_tokenizer(tokenizer, read_texts(paths), min_count=min_count)
+    ids = encode_corpus(longer, read_texts(paths))
+
+    def unexpected(*args, **options):
+        raise AssertionError("the scanner did not read the text")
+
+    monkeypatch.setattr(corpus_ids, "extend_tokenizer", unexpected)
+    found, found_ids = corpus_ids.extend_corpus(tokenizer, paths, min_count=min_count, threads=2)
+    assert found.backend_tokenizer.to_str() == longer.backend_tokenizer.to_str()
+    assert found.init_kwargs == longer.init_kwargs
+    np.testing.assert_array_equal(found_ids.ids, ids.ids)
+    np.testing.assert_array_equal(found_ids.offsets, ids.offsets)
 
 
 def test_line_ends_marks_and_file_ends(tmp_path, scanned):

@@ -142,8 +142,8 @@ def pretrain(
     from .documents import document_language_model, document_vectors
     from .language_models import check_config, encode_text, train_language_model
     from .training import TrainingSettings, make_accelerator
-    from .vocabulary import build_tokenizer, encode_corpus, extend_tokenizer
-    from .word2vec.corpus_ids import index_corpus
+    from .vocabulary import build_tokenizer
+    from .word2vec.corpus_ids import extend_corpus, index_corpus
     from .word_vectors import (
         different_words,
         extend_word_vectors,
@@ -185,8 +185,7 @@ def pretrain(
         "special_tokens": preset.special_tokens,
     }
     if model is not None:
-        tokenizer = extend_tokenizer(known, read(corpus), min_count=min_count)
-        ids = encode_corpus(tokenizer, read(corpus))
+        tokenizer, ids = extend_corpus(known, corpus, min_count=min_count, text_column=text_column, threads=threads)
     elif vectors:
         tokenizer, ids = index_corpus(
             corpus, text_column=text_column, threads=threads, ngrams=ngrams_read(config), **words

@@ -264,17 +264,27 @@ def extend_tokenizer(
     """
     from tokenizers import Tokenizer, models, trainers
 
-    content = json.loads(tokenizer.backend_tokenizer.to_str())
-    if content["model"]["type"] != "WordLevel":
-        kind = content["model"]["type"]
-        raise UserError(f"a tokenizer of type {kind} cannot be given new words, one of type WordLevel can")
+    _check_words(tokenizer)
     counter = Tokenizer(models.WordLevel(unk_token=UNK))
     counter.normalizer = tokenizer.backend_tokenizer.normalizer
     counter.pre_tokenizer = tokenizer.backend_tokenizer.pre_tokenizer
     trainer = trainers.WordLevelTrainer(vocab_size=1 << 31, min_frequency=min_count, show_progress=False)
     counter.train_from_iterator(without_tokens(tokenizer.all_special_tokens, texts), trainer)
-    vocabulary, counted = content["model"]["vocab"], counter.get_vocab()
-    for word in sorted(counted, key=counted.__getitem__):
+    counted = counter.get_vocab()
+    return with_words(tokenizer, sorted(counted, key=counted.__getitem__))
+
+
+def with_words(tokenizer: PreTrainedTokenizerFast, words: Iterable[str]) -> PreTrainedTokenizerFast:
+    """A copy of `tokenizer` that also knows `words`, in this order behind its own; see `extend_tokenizer`.
+
+    Raises:
+        UserError: if the tokenizer is not one of whole words or characters.
+    """
+    from tokenizers import Tokenizer
+
+    content = _check_words(tokenizer)
+    vocabulary = content["model"]["vocab"]
+    for word in words:
         vocabulary.setdefault(word, len(vocabulary))
     origin = {"name_or_path", "is_local", "local_files_only"}
     settings = {name: value for name, value in tokenizer.init_kwargs.items() if name not in origin}
@@ -283,6 +293,27 @@ def extend_tokenizer(
         settings[name] = getattr(tokenizer, name)
     settings |= tokenizer.special_tokens_map
     return type(tokenizer)(tokenizer_object=Tokenizer.from_str(json.dumps(content)), **settings)
+
+
+def _check_words(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
+    """What a tokenizer.json holds, of one that can be given words."""
+    content: dict[str, Any] = json.loads(tokenizer.backend_tokenizer.to_str())
+    kind = content["model"]["type"]
+    if kind != "WordLevel":
+        raise UserError(f"a tokenizer of type {kind} cannot be given new words, one of type WordLevel can")
+    return content
+
+
+def kind_of(tokenizer: PreTrainedTokenizerFast) -> tuple[str, bool] | None:
+    """The kind that a tokenizer cuts text as, and whether it lower-cases; None where it is another's."""
+
+    def cutting(tokenizer: Tokenizer) -> tuple[Any, Any]:
+        content = json.loads(tokenizer.to_str())
+        return content["normalizer"], content["pre_tokenizer"]
+
+    found = cutting(tokenizer.backend_tokenizer)
+    kinds = [(kind, lowercase) for kind in KINDS for lowercase in (True, False)]
+    return next((given for given in kinds if cutting(blank_tokenizer(*given)) == found), None)
 
 
 def vocabulary_spellings(tokenizer: CharWordTokenizer) -> np.ndarray:

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import weakref
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -34,8 +34,11 @@ from ..vocabulary import (
     build_tokenizer,
     check_tokenizer,
     encode_corpus,
+    extend_tokenizer,
     frequent_words,
+    kind_of,
     tokenizer_from_words,
+    with_words,
 )
 from . import kept_ids
 from .chunk_words import ChunkWords, Rows
@@ -101,11 +104,18 @@ def index_corpus(
     kept_ids.kept_bytes()  # refused before any work, if it is no number
     groups = text_files(paths)
     settings = _Settings(kind, min_count, max_size, lowercase, tuple(special_tokens), text_column)
+    make_tokenizer = partial(
+        tokenizer_from_words,
+        kind=settings.kind,
+        lowercase=settings.lowercase,
+        special_tokens=settings.special_tokens,
+        ngrams=ngrams,
+    )
     classes = _scanned_classes(groups, settings)
     if classes is not None:
         threads = threads or count_processors()
         with ThreadPoolExecutor(threads) as pool, suppress(Refusal):
-            return _index(groups, settings, ngrams, classes, threads, pool)
+            return _index(groups, settings, make_tokenizer, classes, threads, pool, kept_ids.kept_bytes() > 0)
         # What is wrong with the text is said before it is counted.
         deque(read_texts(paths, text_column=text_column), maxlen=0)
     tokenizer = build_tokenizer(
@@ -118,6 +128,37 @@ def index_corpus(
         ngrams=ngrams,
     )
     return tokenizer, encode_corpus(tokenizer, read_texts(paths, text_column=text_column))
+
+
+def extend_corpus(
+    tokenizer: PreTrainedTokenizerFast,
+    paths: str | Path | Sequence[str | Path],
+    *,
+    min_count: int = 1,
+    text_column: str = "text",
+    threads: int | None = None,
+) -> tuple[PreTrainedTokenizerFast, Ids]:
+    """A tokenizer that also knows the words of more text, and that text as ids without unknown words.
+
+    Equal to `extend_tokenizer` and `encode_corpus`, as `index_corpus` is to its two. These ids are not kept.
+
+    Args:
+        tokenizer: of whole words or characters.
+        paths: of the new text; the rest is as in `index_corpus`.
+
+    Raises:
+        UserError: as those two, and when the ids cannot be written.
+    """
+    groups, cutting = text_files(paths), kind_of(tokenizer)
+    if cutting is not None and type(tokenizer).__name__ != "CharWordTokenizer":
+        specials = tuple(token for token in tokenizer.all_special_tokens if token not in all_special_tokens(()))
+        settings = _Settings(cutting[0], min_count, None, cutting[1], specials, text_column)
+        classes, threads = _scanned_classes(groups, settings), threads or count_processors()
+        if classes is not None:
+            with ThreadPoolExecutor(threads) as pool, suppress(Refusal):
+                return _index(groups, settings, partial(with_words, tokenizer), classes, threads, pool, known=True)
+    longer = extend_tokenizer(tokenizer, read_texts(paths, text_column=text_column), min_count=min_count)
+    return longer, encode_corpus(longer, read_texts(paths, text_column=text_column))
 
 
 def _scanned_classes(groups: list[tuple[Path, list[Path]]], settings: _Settings) -> np.ndarray | None:
@@ -138,25 +179,19 @@ def _size(groups: list[tuple[Path, list[Path]]]) -> int:
 def _index(
     groups: list[tuple[Path, list[Path]]],
     settings: _Settings,
-    ngrams: NgramScheme | None,
+    make_tokenizer: Callable[[list[str]], PreTrainedTokenizerFast],
     classes: np.ndarray,
     threads: int,
     pool: Executor,
+    keeping: bool = False,
+    known: bool = False,
 ) -> tuple[PreTrainedTokenizerFast, Ids]:
-    """`index_corpus` by the scanner.
+    """`index_corpus` by the scanner, for a tokenizer that knows words already or not.
 
     Raises:
         Refusal: where it cannot read the text.
     """
-    keeping = kept_ids.kept_bytes() > 0
     key = _key(groups, settings, pool) if keeping else ""
-    make_tokenizer = partial(
-        tokenizer_from_words,
-        kind=settings.kind,
-        lowercase=settings.lowercase,
-        special_tokens=settings.special_tokens,
-        ngrams=ngrams,
-    )
     found = kept_ids.load_entry(key, pool) if keeping else None
     if found is not None:
         words, ids = found
@@ -170,13 +205,17 @@ def _index(
         table, *others = (reader.table for reader in readers)
         numbers = [np.arange(len(table)), *map(table.absorb, others)]
         words_of_chunks = ChunkWords(_decode(table), settings.kind, settings.lowercase, settings.special_tokens)
-        words = frequent_words(
-            words_of_chunks.words,
-            words_of_chunks.counts(table.counts),
-            kind=settings.kind,
-            min_count=settings.min_count,
-            max_size=settings.max_size,
-        )
+        counts = words_of_chunks.counts(table.counts)
+        enough = not known or bool((counts >= settings.min_count).any())
+        words: list[str] = []
+        if enough:
+            words = frequent_words(
+                words_of_chunks.words,
+                counts,
+                kind=settings.kind,
+                min_count=settings.min_count,
+                max_size=settings.max_size,
+            )
         tokenizer = make_tokenizer(words)
         if len(tokenizer) == len(all_special_tokens(settings.special_tokens)):
             raise Refusal  # every word is spelled like a special token
