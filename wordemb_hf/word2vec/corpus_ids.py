@@ -207,7 +207,7 @@ def _index(
         words_of_chunks = ChunkWords(_decode(table), settings.kind, settings.lowercase, settings.special_tokens)
         counts = words_of_chunks.counts(table.counts)
         enough = not known or bool((counts >= settings.min_count).any())
-        words: list[str] = []
+        words = []
         if enough:
             words = frequent_words(
                 words_of_chunks.words,
