@@ -8,11 +8,11 @@ import torch
 from safetensors import safe_open
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import AutoModel, AutoTokenizer, BartConfig, BartModel, PreTrainedTokenizerFast
+from wordemb_hf.modeling import BiLSTMConfig, BiLSTMModel, BowConfig, BowModel, ELMoConfig, ELMoModel
 
 import wordemb_hf
 from wordemb_hf.batching import by_tokens
 from wordemb_hf.errors import UserError
-from wordemb_hf.modeling import BiLSTMConfig, BiLSTMModel, BowConfig, BowModel, ELMoConfig, ELMoModel
 
 PIECES = ["<pad>", "<unk>", "[CLS]", "un", "##lock", "##ed", "the", "bank", "river", "money", "花", "钱", "很", "美"]
 
@@ -96,7 +96,7 @@ def test_layers(elmo, layer):
 
 def test_a_mix_of_layers_leaves_out_those_of_another_width(bilstm):
     _, layers = layers_of(bilstm, TEXTS[0])
-    assert [layer.shape[1] for layer in layers][0] == 3
+    assert layers[0].shape[1] == 3
     vectors = wordemb_hf.embed(bilstm, TEXTS, level="token", layer="mean")[0].vectors
     np.testing.assert_allclose(vectors, np.mean(layers[1:], 0), rtol=1e-5, atol=1e-6)
 

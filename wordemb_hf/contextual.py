@@ -35,8 +35,8 @@ def embed(
     """Turn texts, or the words in them, into vectors.
 
     A text's vector is what the family's pooling gives: the mean of the word vectors for word2vec, the largest answer of
-    each filter for TextCNN; with `--layer` the mean of its tokens there. A word of several tokens has their mean, and in
-    a model that reads contexts another vector in each text. Without `--output`, vectors are printed, one a line.
+    each filter for TextCNN; with `--layer` the mean of its tokens there. A word of several tokens has their mean, and
+    in a model that reads contexts another vector in each text. Without `--output`, vectors are printed, one a line.
 
     `.npy` holds all vectors below each other, and a second file, `NAME.offsets.npy`, where each text's words begin.
 
