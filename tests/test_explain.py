@@ -130,7 +130,7 @@ def test_windows_sum_to_the_odds(mode):
         with torch.inference_mode():
             decision = decision_of(model, model(**reading.inputs).logits[0])
             windows = windows_of(model, reading, decision)
-        total = sum(windows.values()) + float(decision.direction @ model.classifier.bias)
+            total = sum(windows.values()) + float(decision.direction @ model.classifier.bias)
         assert total == pytest.approx(odds(model, text), abs=1e-5)
         assert all(0 <= start < stop <= len(reading.words) for start, stop in windows)
         _, (panel,) = explain(model, tokenizer(), text)
@@ -156,7 +156,6 @@ def test_without_the_window_that_stands_out_the_odds_fall():
     group, number = panel.groups[0]
     assert "not bad" in group and number > 0
     assert sorted(panel.weights.argsort()[-2:].tolist()) == [5, 6]
-    assert odds(model, text) - odds(model, "the film was at all at all") > 1.0 or True
     with torch.inference_mode():
         kept, without = (
             model(**read(tokenizer(), words, model.device).inputs).logits[0]

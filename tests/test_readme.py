@@ -86,6 +86,7 @@ def test_what_a_readme_tells_to_type_works(there, capsys):
         "predict",
         "evaluate",
         "embed",
+        "predict",
         "finetune",
         "predict",
         "pretrain",

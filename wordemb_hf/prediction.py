@@ -23,7 +23,7 @@ def predict(
     ] = None,
     explain: Annotated[
         Path | None,
-        typer.Option(help="Picture of what the answer to one text came from: .html or .png.", metavar="FILE"),
+        typer.Option(help="Picture of what the answer came from: .html or .png.", metavar="FILE"),
     ] = None,
 ) -> list[dict[str, Any]]:
     """Label texts, find what is tagged in them, fill in a missing word, or go on writing.

@@ -5,6 +5,7 @@ both are known once the layer has run: no layer is changed, and all steps are co
 """
 
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,9 @@ from .reading import Reading
 
 def gate_panels(model: Any, reading: Reading) -> list[Panel]:
     """Forget and input gates, the mean over the units of each layer and direction; nothing without an LSTM."""
-    caught: dict[str, tuple[Tensor, Tensor]] = {}
+    caught: dict[nn.Module, tuple[Tensor, Tensor]] = {}
     layers = list(_layers(model))
-    hooks = [layer.register_forward_hook(_catch(caught, name)) for name, layer, _ in layers]
+    hooks = [layer.register_forward_hook(_catch(caught)) for _, layer, _ in layers]
     try:
         model(**reading.inputs)
     finally:
@@ -31,8 +32,8 @@ def gate_panels(model: Any, reading: Reading) -> list[Panel]:
     rows: list[str] = []
     inputs, forgets = [], []
     for name, layer, backward in layers:
-        if name in caught:
-            gates = gates_of(getattr(layer, "lstm", layer), *caught[name])
+        if layer in caught:
+            gates = gates_of(getattr(layer, "lstm", layer), *caught[layer])
             gates = [gate.mean(-1).flip(0) if backward else gate.mean(-1) for gate in gates]
             rows.append(name)
             inputs.append(gates[0].double().cpu().numpy())
@@ -65,7 +66,7 @@ def gates_of(lstm: nn.LSTM, states: Tensor, outputs: Tensor) -> tuple[Tensor, Te
 
 
 def _layers(model: Any) -> Iterator[tuple[str, nn.Module, bool]]:
-    """Name, module and whether it reads backwards, for the LSTM layers that read texts, and not the spelling of words."""
+    """Name, module and whether it reads backwards, of the LSTM layers that read texts and not the spelling of words."""
     for stack in model.modules():
         if isinstance(stack, RecurrentStack):
             sides = [stack.forward_layers, stack.backward_layers or ()]
@@ -73,14 +74,14 @@ def _layers(model: Any) -> Iterator[tuple[str, nn.Module, bool]]:
             sides = [stack.forward_layers.layers, stack.backward_layers.layers]
         else:
             continue
-        for backward, side in enumerate(sides):
-            for number, layer in enumerate(side, 1):
+        for number, layers in enumerate(zip_longest(*sides), 1):
+            for arrow, layer in zip("→←", layers, strict=False):
                 if isinstance(getattr(layer, "lstm", layer), nn.LSTM):
-                    yield f"{number} {'←' if backward else '→'}", layer, bool(backward)
+                    yield f"{number} {arrow}", layer, arrow == "←"
 
 
-def _catch(caught: dict[str, tuple[Tensor, Tensor]], name: str) -> Any:
+def _catch(caught: dict[nn.Module, tuple[Tensor, Tensor]]) -> Any:
     def hook(module: nn.Module, arguments: tuple, outputs: tuple) -> None:
-        caught[name] = arguments[0][0].float(), torch.as_tensor(outputs[0][0]).float()
+        caught[module] = arguments[0][0].float(), torch.as_tensor(outputs[0][0]).float()
 
     return hook

@@ -1,7 +1,7 @@
 """TextCNN: the windows that its filters fired on, each with what the classifier makes of them.
 
-A text's vector is the largest answer of each filter, so each number of it is from one window; the numbers of all windows
-and the bias sum to `direction @ logits`.
+A text's vector is the largest answer of each filter, so each number of it is from one window; the numbers of all
+windows and the bias sum to `direction @ logits`.
 """
 
 from collections import defaultdict
