@@ -28,8 +28,8 @@ def predict(
 ) -> list[dict[str, Any]]:
     """Label texts, find what is tagged in them, fill in a missing word, or go on writing.
 
-    `--explain` draws what one text's answer came from: what each word adds to the logarithm of the odds (bow, word2vec),
-    the windows that filters fired on (textcnn), attention, or the gates of an LSTM.
+    `--explain` draws what one text's answer came from: what each word adds to the logarithm of the odds (bow,
+    word2vec), the windows that filters fired on (textcnn), attention, or the gates of an LSTM.
 
     Returns:
         For each text, from a classifier `{"text": ..., "labels": [{"label": ..., "score": ...}, ...]}`, the likeliest
