@@ -18,8 +18,7 @@ h2 {{ font-size: 0.95rem; font-weight: 400; opacity: 0.75; margin: 2rem 0 0.5rem
 .scroll {{ overflow-x: auto; }}
 table {{ border-spacing: 2px; font-size: 0.8rem; line-height: 1.3; }}
 th {{ font-weight: 400; text-align: right; white-space: nowrap; padding-right: 0.4em; }}
-thead th {{ writing-mode: vertical-rl; text-align: left; vertical-align: bottom; transform: rotate(180deg);
-  padding: 0.3em 0; }}
+thead th {{ writing-mode: vertical-rl; text-align: end; vertical-align: bottom; padding: 0.3em 0; }}
 td {{ min-width: 1.5rem; height: 1.5rem; border-radius: 2px; }}
 td.number {{ text-align: right; padding-left: 1em; }}
 """

@@ -60,7 +60,7 @@ class Matrix:
 
     def range(self) -> str:
         """The smallest number and the largest."""
-        return f"{self.values.min():.2f} … {self.values.max():.2f}" if self.values.size else ""
+        return f"{self.values.min():.3g} … {self.values.max():.3g}" if self.values.size else ""
 
 
 Panel: TypeAlias = Highlights | Matrix
