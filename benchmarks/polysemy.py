@@ -13,7 +13,6 @@ import numpy as np
 from accelerate import Accelerator
 from transformers import AutoModel, AutoTokenizer
 
-import wordemb_hf
 from wordemb_hf.token_vectors import token_vectors
 
 # Texts in two senses of the word in front.
@@ -33,7 +32,6 @@ SENSES = {
 
 def nearness(model: str, language: str, layer: str) -> tuple[float, float]:
     """Mean cosine of the word's vectors within a sense, and between the two."""
-    wordemb_hf.register()
     backbone, tokenizer = AutoModel.from_pretrained(model), AutoTokenizer.from_pretrained(model)
     word, *senses = SENSES[language]
     groups = []
