@@ -119,7 +119,7 @@ def token_vectors(
             places = _word_places(places)
             names = [""] * len(places)
         else:
-            names, places = tokenizer.convert_ids_to_tokens(ids.tolist()), places[:, 1:]
+            names, places = [*tokenizer.convert_ids_to_tokens(ids.tolist())], places[:, 1:]
         places = np.array([_trimmed(text, *place) for place in places.tolist()], dtype=np.int64).reshape(-1, 2)
         words = [text[start:stop] or name for (start, stop), name in zip(places.tolist(), names, strict=True)]
         found.append(TextVectors(words, places, vectors))

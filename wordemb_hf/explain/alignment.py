@@ -35,10 +35,10 @@ def alignment_panels(model: Any, tokenizer: PreTrainedTokenizerBase, reading: Re
     written = model.generate(**reading.inputs, max_new_tokens=NEW_TOKENS)
     outputs = _with_attentions(model, {**reading.inputs, "decoder_input_ids": written[:, :-1]})
     layers = [layer[0].float().cpu() for layer in outputs.get("cross_attentions") or ()]
-    sentence = tokenizer.decode(written[0], skip_special_tokens=True)
+    sentence = tokenizer.batch_decode(written, skip_special_tokens=True)[0]
     if not layers:
         return sentence, []
-    target = tokenizer.convert_ids_to_tokens(written[0, 1:].tolist())
+    target = [*tokenizer.convert_ids_to_tokens(written[0, 1:].tolist())]
     title = translate("Alignment: where the model looked when it wrote each row")
     return sentence, [Matrix(title, target, reading.words, alignment(layers[-1]).numpy())]
 

@@ -33,11 +33,11 @@ def gate_panels(model: Any, reading: Reading) -> list[Panel]:
     inputs, forgets = [], []
     for name, layer, backward in layers:
         if layer in caught:
-            gates = gates_of(getattr(layer, "lstm", layer), *caught[layer])
-            gates = [gate.mean(-1).flip(0) if backward else gate.mean(-1) for gate in gates]
+            lstm: Any = getattr(layer, "lstm", layer)  # that of a layer with a projection is inside
+            opened, kept, _ = (gate.mean(-1).cpu().numpy() for gate in gates_of(lstm, *caught[layer]))
             rows.append(name)
-            inputs.append(gates[0].double().cpu().numpy())
-            forgets.append(gates[1].double().cpu().numpy())
+            inputs.append(opened[::-1] if backward else opened)
+            forgets.append(kept[::-1] if backward else kept)
     if not rows:
         return []
     bounded = len(inputs[0]) == len(reading.words) + 2  # the model puts a beginning and an end around the text

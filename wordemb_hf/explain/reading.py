@@ -32,7 +32,7 @@ def read(tokenizer: PreTrainedTokenizerBase, text: str, device: torch.device) ->
     encoded = EncodedTexts(tokenizer, [text], with_places=tokenizer.is_fast)
     if not encoded.lengths[0]:
         raise UserError(f"the text {text!r} has no token: there is nothing to explain")
-    names = tokenizer.convert_ids_to_tokens(encoded.rows[0].tolist())
+    names = [*tokenizer.convert_ids_to_tokens(encoded.rows[0].tolist())]
     if tokenizer.is_fast:
         places = encoded.places[0][:, 1:].tolist()
         names = [text[start:stop] or name for (start, stop), name in zip(places, names, strict=True)]
