@@ -276,7 +276,10 @@ def test_an_output_file_that_cannot_be_written(refused, folder, classifier):
     assert "there is no folder gone" in refused(
         "evaluate", classifier, "--data", folder / "train.tsv", "--output", "gone/x"
     )
-    assert refused("embed", classifier, "x", "--output", "x.txt") == "output x.txt must end in .npy"
+    assert (
+        refused("embed", classifier, "x", "--output", "x.txt")
+        == "output x.txt must end in .npy, .safetensors or .parquet"
+    )
 
 
 VERBS_ON_A_MODEL = {"predict": ["soup"], "embed": ["soup"], "neighbors": ["soup"], "evaluate": ["--data", "data.tsv"]}

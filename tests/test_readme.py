@@ -86,11 +86,13 @@ def test_what_a_readme_tells_to_type_works(there, capsys):
         "predict",
         "evaluate",
         "embed",
+        "predict",
         "finetune",
         "predict",
         "pretrain",
         "predict",
         "evaluate",
+        "embed",
         "export",
     ]
     for command in commands:

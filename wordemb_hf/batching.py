@@ -56,6 +56,20 @@ def by_length(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
 
+def by_tokens(lengths: np.ndarray, tokens: int, most: int) -> list[np.ndarray]:
+    """Indices in batches of similar length, the longest first, each of at most so many tokens with their padding.
+
+    There are at most `most` texts in a batch, and a text that is longer than a batch has one of its own.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    batches, start = [], 0
+    while start < len(order):
+        count = min(max(tokens // max(int(lengths[order[start]]), 1), 1), most)
+        batches.append(order[start : start + count])
+        start += count
+    return batches
+
+
 def shuffled_buckets(lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
     """Indices in random batches of similar length: for training.
 

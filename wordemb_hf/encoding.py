@@ -21,6 +21,8 @@ class EncodedTexts:
         labels: class ids, one for each text, `(texts,)`.
         split_into_words: each text is a list of its words. A word may still be several tokens, or none: `word_ids`
             holds for each text which word each token is from, -1 where it is from none, `(length,)`.
+        with_places: keep where each token stands, by a fast tokenizer: `places` holds for each text the number of the
+            word, -1 for none, and the first character and the one behind the last, `(length, 3)`.
     """
 
     def __init__(
@@ -30,6 +32,7 @@ class EncodedTexts:
         max_length: int | None = None,
         labels: np.ndarray | None = None,
         split_into_words: bool = False,
+        with_places: bool = False,
     ):
         limit = max_length or max_length_of(tokenizer)
         encoded = tokenizer(
@@ -46,6 +49,17 @@ class EncodedTexts:
             self.word_ids = [
                 np.array([-1 if word is None else word for word in encoded.word_ids(text)], dtype=np.int64)
                 for text in range(len(self.rows))
+            ]
+        if with_places:
+            self.places = [
+                np.array(
+                    [
+                        (-1 if word is None else word, *place)
+                        for word, place in zip(encoding.word_ids, encoding.offsets, strict=True)
+                    ],
+                    dtype=np.int64,
+                ).reshape(-1, 3)
+                for encoding in encoded.encodings or ()
             ]
         # Everything else is one thing for each token, such as its characters; without any token, nobody knows how many.
         self._more = {name: _Interned(rows) for name, rows in encoded.items() if name != "input_ids" and any(rows)}

@@ -21,8 +21,15 @@ def predict(
     output: Annotated[
         Path | None, typer.Option(help="File for the answers, one JSON object a line.", metavar="FILE")
     ] = None,
+    explain: Annotated[
+        Path | None,
+        typer.Option(help="Picture of what the answer came from: .html or .png.", metavar="FILE"),
+    ] = None,
 ) -> list[dict[str, Any]]:
     """Label texts, find what is tagged in them, fill in a missing word, or go on writing.
+
+    `--explain` draws what one text's answer came from: what each word adds to the logarithm of the odds (bow,
+    word2vec), the windows that filters fired on (textcnn), attention, or the gates of an LSTM.
 
     Returns:
         For each text, from a classifier `{"text": ..., "labels": [{"label": ..., "score": ...}, ...]}`, the likeliest
@@ -32,15 +39,20 @@ def predict(
         `{"text": ..., "continuations": [...]}`.
 
     Raises:
-        UserError: without texts, or for a model or file that cannot be read.
+        UserError: without texts, for a model or file that cannot be read, or one that nothing can be drawn of.
     """
     check_output_file(output)
+    check_output_file(explain)
     from .corpus import gather_texts
 
     output = None if output is None else Path(output)
     texts = gather_texts(texts, file, text_column)
     if top < 1:
         raise UserError(f"top is {top}, but must be at least 1")
+    if explain is not None:
+        from .explain import check_picture
+
+        check_picture(Path(explain), len(texts))
 
     from .jobs import job_for_model
     from .loading import architecture_of, load_trained
@@ -53,6 +65,11 @@ def predict(
     answers = job.answers(labeller, tokenizer, texts, accelerator, top)
     if not accelerator.is_main_process:
         return answers
+    if explain is not None:
+        from .explain import draw
+        from .explain import explain as take_apart
+
+        draw(*take_apart(labeller, tokenizer, texts[0]), Path(explain))
     if output is not None:
         write_lines((json.dumps(answer, ensure_ascii=False) for answer in answers), output)
         return answers
