@@ -1,4 +1,4 @@
-"""The Transformer's blocks against loops and PyTorch's own layers, and what the two halves of a seq2seq model can do."""
+"""The Transformer's blocks against loops and PyTorch's own layers, and what its models can do."""
 
 import math
 
@@ -15,7 +15,7 @@ from wordemb_hf.modeling import (
     TransformerSeq2SeqForConditionalGeneration,
 )
 from wordemb_hf.modeling.modeling_transformer_seq2seq import shift_right
-from wordemb_hf.modeling.positions import Positions, number_tokens, rotary_angles, rotate, sinusoidal_positions
+from wordemb_hf.modeling.positions import number_tokens, rotary_angles, rotate, sinusoidal_positions
 from wordemb_hf.modeling.transformer_layers import CrossAttention, SelfAttention, TransformerStack, Wanted
 
 SIZES = {"vocab_size": 19, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 12}
