@@ -2,7 +2,7 @@
 
 from huggingface_hub.dataclasses import strict
 
-from .transformer_settings import TransformerSettings
+from .configuration_transformer import TransformerSettings
 
 
 @strict

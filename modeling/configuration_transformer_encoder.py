@@ -4,7 +4,7 @@ from typing import Literal
 
 from huggingface_hub.dataclasses import strict
 
-from .transformer_settings import TransformerSettings
+from .configuration_transformer import TransformerSettings
 
 
 @strict

@@ -92,7 +92,7 @@ class TransformerDecoderModel(TransformerDecoderPreTrainedModel):
             past_key_values = DynamicCache(config=self.config)
         words, rotation = self.positions(words, number_tokens(read, length, past_length, words.device))
         words = self.dropout(words)
-        wanted = Wanted.by(self.config, output_attentions, output_hidden_states)
+        wanted = Wanted(**self.config.wanted(output_attentions, output_hidden_states))
         mask = create_causal_mask(
             self.config,
             words,

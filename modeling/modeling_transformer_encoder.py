@@ -88,7 +88,7 @@ class TransformerEncoderModel(TransformerEncoderPreTrainedModel):
         words, rotation = self.positions(words, places)
         words = self.dropout(words)
         mask = create_bidirectional_mask(self.config, words, tokens)
-        wanted = Wanted.by(self.config, output_attentions, output_hidden_states)
+        wanted = Wanted(**self.config.wanted(output_attentions, output_hidden_states))
         outputs = self.encoder(words, wanted, mask, rotation, tokens=tokens)
         return BaseModelOutputWithPooling(
             last_hidden_state=outputs.states,

@@ -66,7 +66,7 @@ class SourceReader(nn.Module):
         words, rotation = self.positions(words, number_tokens(tokens, tokens.shape[1], 0, words.device))
         words = self.dropout(words)
         mask = create_bidirectional_mask(self.config, words, tokens)
-        wanted = Wanted.by(self.config, output_attentions, output_hidden_states)
+        wanted = Wanted(**self.config.wanted(output_attentions, output_hidden_states))
         outputs = self.stack(words, wanted, mask, rotation, tokens=tokens)
         return BaseModelOutput(
             last_hidden_state=outputs.states, hidden_states=outputs.hidden_states, attentions=outputs.attentions
@@ -162,7 +162,7 @@ class TransformerSeq2SeqModel(TransformerSeq2SeqPreTrainedModel):
             past_key_values = EncoderDecoderCache(DynamicCache(config=self.config), DynamicCache(config=self.config))
         words, rotation = self.positions(words, number_tokens(read, length, past_length, words.device))
         words = self.dropout(words)
-        wanted = Wanted.by(self.config, output_attentions, output_hidden_states)
+        wanted = Wanted(**self.config.wanted(output_attentions, output_hidden_states))
         mask = create_causal_mask(
             self.config,
             words,

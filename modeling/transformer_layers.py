@@ -5,7 +5,7 @@ Vaswani et al. 2017, "Attention Is All You Need", section 3; with normalisation 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -234,18 +234,11 @@ class StackOutput:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be kept beside the last states, and how attention is computed: weights need to be seen for that."""
+    """What is to be kept beside the last states, and how attention is computed: only `eager` has weights to show."""
 
     hidden_states: bool = False
     attentions: bool = False
-    implementation: str = field(default="sdpa")
-
-    @classmethod
-    def by(cls, config: Any, attentions: bool | None, hidden_states: bool | None) -> "Wanted":
-        """What a call asks for, or else its config."""
-        attentions = config.output_attentions if attentions is None else attentions
-        hidden_states = config.output_hidden_states if hidden_states is None else hidden_states
-        return cls(bool(hidden_states), bool(attentions), "eager" if attentions else config._attn_implementation)
+    implementation: str = "sdpa"
 
 
 class TransformerStack(nn.Module):

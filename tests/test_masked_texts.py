@@ -104,7 +104,7 @@ def test_gaps_are_written_again_in_full():
             tokens += len(text)
             rest = iter(text)
             assert all(token in rest for token in kept)  # what is left is left in order
-    assert spoilt / tokens == pytest.approx(0.3, abs=0.06)
+    assert spoilt / tokens == pytest.approx(0.3, abs=0.02)  # but for texts of one token
     assert 1.5 < spoilt / gaps < 4
 
 

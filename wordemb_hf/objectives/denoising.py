@@ -61,17 +61,19 @@ class GappedTexts:
         }
 
     def _with_gaps(self, ids: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        pieces: list[np.ndarray] = []
+        wanted = max(round(self._share * len(ids)), 1)
+        spans: list[int] = []
+        while sum(spans) < wanted:
+            spans.append(min(int(rng.poisson(self._mean_span)), wanted - sum(spans)))
+        # Each in a place of its own among the tokens that stay; what finds none makes the last one longer.
+        kept = len(ids) - wanted
+        slots = np.sort(rng.choice(kept + 1, size=min(len(spans), kept + 1), replace=False))
+        spans[len(slots) - 1 :] = [sum(spans[len(slots) - 1 :])]
         gap = np.array([self._vocabulary.mask], ids.dtype)
-        place, spoilt, wanted = 0, 0, max(round(self._share * len(ids)), 1)
-        # Tokens between two gaps, so that the share comes out even over the text.
-        between = self._mean_span * (1 - self._share) / self._share
-        while spoilt < wanted and place < len(ids):
-            kept = int(rng.geometric(1 / (between + 1))) - 1
-            span = min(int(rng.poisson(self._mean_span)), wanted - spoilt)
-            pieces += [ids[place : place + kept], gap]
-            spoilt += max(min(span, len(ids) - place - kept), 0)
-            place += kept + span
+        pieces, place, before = [], 0, 0
+        for slot, span in zip(slots, spans, strict=True):
+            pieces += [ids[place : place + slot - before], gap]
+            place, before = place + slot - before + span, slot
         return np.concatenate([*pieces, ids[place:]])
 
 

@@ -77,6 +77,16 @@ class TransformerSettings(PreTrainedConfig):
             "rotary_base": self.rotary_base,
         }
 
+    def wanted(self, attentions: bool | None, hidden_states: bool | None) -> dict[str, Any]:
+        """What `Wanted` is made of: what a call asks for, or else these settings."""
+        attentions = self.output_attentions if attentions is None else attentions
+        hidden_states = self.output_hidden_states if hidden_states is None else hidden_states
+        return {
+            "attentions": bool(attentions),
+            "hidden_states": bool(hidden_states),
+            "implementation": "eager" if attentions else self._attn_implementation,
+        }
+
     def validate_sizes(self):
         """Refuse sizes that cannot be, and a padding id outside the vocabulary."""
         sizes = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
