@@ -2,7 +2,7 @@
 
 from huggingface_hub.dataclasses import strict
 
-from .configuration_transformer import TransformerSettings
+from .transformer_settings import TransformerSettings
 
 
 @strict

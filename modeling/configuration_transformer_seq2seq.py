@@ -4,7 +4,7 @@ from typing import Literal
 
 from huggingface_hub.dataclasses import strict
 
-from .configuration_transformer import TransformerSettings
+from .transformer_settings import TransformerSettings
 
 
 @strict

@@ -36,7 +36,7 @@ class TransformerSeq2SeqPreTrainedModel(HubReadyMixin, PreTrainedModel):
         initialize_transformer(module, self.config.initializer_range)
 
 
-class SourceReader(nn.Module):
+class _SourceReader(nn.Module):
     """The words, their places, and the encoder: `get_encoder()`, which `generate()` runs once for a text."""
 
     main_input_name = "input_ids"
@@ -78,7 +78,7 @@ class TransformerSeq2SeqModel(TransformerSeq2SeqPreTrainedModel):
 
     def __init__(self, config: TransformerSeq2SeqConfig):
         super().__init__(config)
-        self.encoder = SourceReader(config)
+        self.encoder = _SourceReader(config)
         self.positions = Positions(**config.position_options())
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         self.decoder = TransformerStack(**config.layer_options(), is_causal=True, reads_source=True)
