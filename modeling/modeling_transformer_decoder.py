@@ -40,10 +40,16 @@ class TransformerDecoderPreTrainedModel(HubReadyMixin, PreTrainedModel):
 
 
 class TransformerDecoderModel(TransformerDecoderPreTrainedModel):
-    """The states behind each token, and that of the text, which is the last token's."""
+    """The states behind each token, and that of the text, which is the last token's.
 
-    def __init__(self, config: TransformerDecoderConfig):
+    Args:
+        config: the settings.
+        add_pooling_layer: whether there is a vector of the text; a language model has no use for it.
+    """
+
+    def __init__(self, config: TransformerDecoderConfig, add_pooling_layer: bool = True):
         super().__init__(config)
+        self.has_pooling = add_pooling_layer
         self.word_embeddings = nn.Embedding(config.vocab_size, config.hidden_size)
         self.positions = Positions(**config.position_options())
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
@@ -103,7 +109,7 @@ class TransformerDecoderModel(TransformerDecoderPreTrainedModel):
         outputs = self.decoder(words, wanted, mask, rotation, tokens=tokens, past_key_values=past_key_values)
         return BaseModelOutputWithPoolingAndCrossAttentions(
             last_hidden_state=outputs.states,
-            pooler_output=last_token(outputs.states, tokens),
+            pooler_output=last_token(outputs.states, tokens) if self.has_pooling else None,
             past_key_values=past_key_values,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
@@ -118,7 +124,7 @@ class TransformerDecoderForCausalLM(TransformerDecoderPreTrainedModel, Generatio
 
     def __init__(self, config: TransformerDecoderConfig):
         super().__init__(config)
-        self.transformer_decoder = TransformerDecoderModel(config)
+        self.transformer_decoder = TransformerDecoderModel(config, add_pooling_layer=False)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size)
         self.post_init()
 

@@ -22,7 +22,8 @@ class TransformerSettings(PreTrainedConfig):
             warm-up, or what leaves it (`post`, the original).
         position_type: how a token knows its place: `sinusoidal` (Vaswani et al. 2017) and `learned` vectors are added
             to the words', `rotary` turns queries and keys by it (Su et al. 2021).
-        max_position_embeddings: for `learned`: texts of more tokens are refused. The other two go on without an end.
+        max_position_embeddings: for `learned`: texts of more tokens are refused. The other two go on without an end,
+            and pre-training notes here how long its texts were.
         rotary_base: for `rotary`: how many times slower the slowest pair of components turns than the quickest.
         layer_norm_eps: added to the variance.
         hidden_dropout_prob: probability of zeroing a component of what a sub-layer adds, and of the words, in training.

@@ -102,9 +102,9 @@ def evaluate_language_model(
     preset = PRETRAINING[model.config.model_type.removeprefix("wordemb_")]
     ids = encode_text(tokenizer, texts, preset)
     streams = min(EVALUATION_STREAMS, max(len(ids.ids) // 1000, 1))
-    length = preset.length
+    length = getattr(model.config, "max_position_embeddings", preset.length)  # what it was trained on
     if getattr(model.config, "position_type", "") == "learned":
-        length = min(length, model.config.max_position_embeddings)
+        length = min(length, preset.length)
     source = _source(preset, ids, tokenizer, streams, length, accelerator.num_processes, None)
     return _figures(model, source, accelerator)
 

@@ -215,6 +215,8 @@ def pretrain(
             # Where every line ends in the same token, a new one begins behind it.
             config.eos_token_id = tokenizer.eos_token_id
             config.bos_token_id = tokenizer.bos_token_id or tokenizer.eos_token_id
+        if getattr(config, "position_type", "learned") != "learned":
+            config.max_position_embeddings = length  # it reads longer texts too, but has seen none
         if hasattr(config, "decoder_start_token_id"):
             config.decoder_start_token_id = tokenizer.bos_token_id
         held_out = None if dev is None else encode_text(tokenizer, read([Path(dev)]), preset)
