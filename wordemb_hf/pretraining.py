@@ -90,11 +90,11 @@ def pretrain(
     """Train word vectors or a language model on raw text.
 
     `word2vec` gives a vector for each word; `rnn` and `transformer_decoder` predict the next word, `bilstm` each word
-    from both its sides, `elmo` from each side by itself; `transformer_encoder` tells words that are hidden behind a
-    mask, and `transformer_seq2seq` writes a text with gaps again in full. The folder that is written loads with
-    transformers' Auto classes; it holds the code, a model card, the training curve and, of word vectors, a map. Show
-    neighbours with `wordemb-hf neighbors FOLDER WORD`, go on with a text with `wordemb-hf predict FOLDER TEXT`, and
-    fine-tune with `wordemb-hf finetune --vectors FOLDER` or `--model FOLDER`.
+    from both its sides, `elmo` from each side by itself, `transformer_encoder` words that are hidden behind a mask;
+    `transformer_seq2seq` writes a text with gaps again. The folder that is written loads with transformers' Auto
+    classes; it holds the code, a model card, the training curve and, of word vectors, a map. Show neighbours with
+    `wordemb-hf neighbors FOLDER WORD`, go on with a text with `wordemb-hf predict FOLDER TEXT`, and fine-tune with
+    `wordemb-hf finetune --vectors FOLDER` or `--model FOLDER`.
 
     Returns:
         The folder.
@@ -135,7 +135,7 @@ def pretrain(
     if threads is not None and threads > count_processors():
         raise UserError(f"threads is {threads}, but this process has {count_processors()} processors: give no more")
     if whole_words and preset.objective != "masked_lm":
-        raise UserError(f"whole_words is set, but {family} hides no words: leave it out, or take transformer_encoder")
+        raise UserError(f"whole_words is set, but {family} hides no words: only transformer_encoder does")
     if dev is not None and preset.objective == "windows":
         raise UserError(f"dev is {dev}, but word vectors have no development text: measure them by what they are for")
 
