@@ -31,8 +31,8 @@ class TransformerDecoderPreTrainedModel(HubReadyMixin, PreTrainedModel):
     _input_embed_layer = "word_embeddings"
     _supports_sdpa = True
     supports_gradient_checkpointing = True
-    _no_split_modules = ("TransformerLayer",)
-    _skip_keys_device_placement = ("past_key_values",)
+    _no_split_modules = ["TransformerLayer"]
+    _skip_keys_device_placement = ["past_key_values"]
 
     @torch.no_grad()
     def _init_weights(self, module):

@@ -34,7 +34,7 @@ class TransformerEncoderPreTrainedModel(HubReadyMixin, PreTrainedModel):
     _input_embed_layer = "word_embeddings"
     _supports_sdpa = True
     supports_gradient_checkpointing = True
-    _no_split_modules = ("TransformerLayer",)
+    _no_split_modules = ["TransformerLayer"]
 
     @torch.no_grad()
     def _init_weights(self, module):

@@ -4,6 +4,8 @@ Vaswani et al. 2017, "Attention Is All You Need". The word vectors of source and
 3.4), which suits languages that share their words, copying and rewriting; a joint vocabulary makes it suit any two.
 """
 
+from typing import Any, cast
+
 import torch
 from torch import Tensor, nn
 from transformers import GenerationMixin, PreTrainedModel
@@ -28,8 +30,8 @@ class TransformerSeq2SeqPreTrainedModel(HubReadyMixin, PreTrainedModel):
     base_model_prefix = "transformer_seq2seq"
     _supports_sdpa = True
     supports_gradient_checkpointing = True
-    _no_split_modules = ("TransformerLayer",)
-    _skip_keys_device_placement = ("past_key_values",)
+    _no_split_modules = ["TransformerLayer"]
+    _skip_keys_device_placement = ["past_key_values"]
 
     @torch.no_grad()
     def _init_weights(self, module):
@@ -87,8 +89,8 @@ class TransformerSeq2SeqModel(TransformerSeq2SeqPreTrainedModel):
     def get_input_embeddings(self) -> nn.Embedding:
         return self.encoder.word_embeddings
 
-    def set_input_embeddings(self, value: nn.Embedding):
-        self.encoder.word_embeddings = value
+    def set_input_embeddings(self, value: nn.Module):
+        self.encoder.word_embeddings = cast(nn.Embedding, value)
 
     @can_return_tuple
     def forward(
@@ -130,10 +132,10 @@ class TransformerSeq2SeqModel(TransformerSeq2SeqPreTrainedModel):
         Raises:
             ValueError: for a text longer than learned positions reach.
         """
-        source_tokens = attention_mask
-        if encoder_outputs is None:
+        source_tokens, read_source = attention_mask, cast(Any, encoder_outputs)
+        if read_source is None:
             source_tokens = token_mask(input_ids, attention_mask, inputs_embeds, self.config.pad_token_id)
-            encoder_outputs = self.encoder(
+            read_source = self.encoder(
                 input_ids,
                 source_tokens,
                 inputs_embeds,
@@ -141,9 +143,9 @@ class TransformerSeq2SeqModel(TransformerSeq2SeqPreTrainedModel):
                 output_hidden_states=output_hidden_states,
                 return_dict=True,
             )
-        elif not isinstance(encoder_outputs, BaseModelOutput):
-            encoder_outputs = BaseModelOutput(*encoder_outputs)
-        source = encoder_outputs.last_hidden_state  # (batch, source_length, hidden_size)
+        elif not isinstance(read_source, BaseModelOutput):
+            read_source = BaseModelOutput(*read_source)
+        source = read_source.last_hidden_state  # (batch, source_length, hidden_size)
         if decoder_input_ids is None and decoder_inputs_embeds is None:
             decoder_input_ids, decoder_inputs_embeds, decoder_attention_mask = self._again(
                 input_ids, inputs_embeds, source_tokens
@@ -188,8 +190,8 @@ class TransformerSeq2SeqModel(TransformerSeq2SeqPreTrainedModel):
             decoder_attentions=outputs.attentions,
             cross_attentions=outputs.cross_attentions,
             encoder_last_hidden_state=source,
-            encoder_hidden_states=encoder_outputs.hidden_states,
-            encoder_attentions=encoder_outputs.attentions,
+            encoder_hidden_states=read_source.hidden_states,
+            encoder_attentions=read_source.attentions,
         )
 
     def _again(

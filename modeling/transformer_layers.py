@@ -277,6 +277,7 @@ class TransformerStack(nn.Module):
         # `gradient_checkpointing_enable()` sets this, and beside it the function. transformers' own layer for it stands
         # in a file that imports its Auto classes, which want this family registered before it is there.
         self.gradient_checkpointing = False
+        self._gradient_checkpointing_func: Any = None
 
     def forward(
         self,

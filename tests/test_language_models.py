@@ -70,7 +70,7 @@ def trained(request, tmp_path_factory):
         family=family,
         min_count=1,
         fields=SIZES[family],
-        epochs=10,
+        epochs=40 if family == "transformer_encoder" else 10,  # which learns from a word of each text only
         batch_size=8,
         length=16,
         learning_rate=0.005 if family.startswith("transformer") else 0.02,
@@ -146,6 +146,9 @@ def test_predict_writes_or_fills_in(trained, capsys):
         assert "sing" in capsys.readouterr().out
         with pytest.raises(UserError, match="must hold one <mask>"):
             wordemb_hf.predict(str(folder / "model"), ["the birds sing ."])
+        if family == "transformer_encoder":  # its positions are learnt, and there are 16
+            with pytest.raises(UserError, match="has 17 tokens, but the model reads at most 16: cut it"):
+                wordemb_hf.predict(str(folder / "model"), ["<mask>" + " birds" * 16])
     else:
         answers = wordemb_hf.predict(str(folder / "model"), [prompt, ""], top=2)
         assert len(answers[0]["continuations"]) == 2
@@ -170,7 +173,9 @@ def test_a_writer_leaves_no_gaps(tmp_path):
 
 
 def test_evaluate_reads_plain_text(trained):
-    _family, language, folder = trained
+    family, language, folder = trained
+    if family == "transformer_seq2seq":
+        pytest.skip("a text with gaps is no task of its own")
     figures = wordemb_hf.evaluate(str(folder / "model"), folder / f"{language}1.txt")
     measured = json.loads((folder / "model" / "metrics.json").read_text())["dev"]
     assert figures["loss"] == pytest.approx(measured["loss"], abs=0.05)

@@ -234,11 +234,16 @@ def check_length(config: "PreTrainedConfig", name: str, length: int) -> None:
     Raises:
         UserError: naming both.
     """
-    if getattr(config, "position_type", "") == "learned" and length > config.max_position_embeddings:
+    if length > readable_length(config, length):
         raise UserError(
             f"{name} is {length}, but max_position_embeddings is {config.max_position_embeddings}: cut texts to that, "
             "or take --set position_type=rotary"
         )
+
+
+def readable_length(config: "PreTrainedConfig", length: int) -> int:
+    """`length`, or as many tokens as a model has learnt positions for, if these are fewer."""
+    return min(length, config.max_position_embeddings) if getattr(config, "position_type", "") == "learned" else length
 
 
 def characters_read(config: "PreTrainedConfig") -> int | None:

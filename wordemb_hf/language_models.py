@@ -11,7 +11,7 @@ from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerF
 
 from .batching import BatchSource
 from .errors import UserError
-from .families import PRETRAINING, PretrainingPreset, check_length
+from .families import PRETRAINING, PretrainingPreset, check_length, readable_length
 from .new_models import spell_vocabulary
 from .objectives.denoising import GappedTexts
 from .objectives.masked import MaskedWords, Vocabulary
@@ -75,6 +75,8 @@ def train_language_model(
     spell_vocabulary(model, tokenizer)
     if model.can_generate():
         model.generation_config.suppress_tokens = never_written(tokenizer)
+    if readable_length(config, 1 << 30) < 1 << 30:
+        tokenizer.model_max_length = config.max_position_embeddings
     processes = accelerator.num_processes
     source = _source(preset, ids, tokenizer, batch_size, length, processes, settings.seed, whole_words)
     evaluate = None
