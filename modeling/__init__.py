@@ -26,6 +26,19 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     ),
     "rnn": ("RNNConfig", "RNNModel", "RNNForCausalLM", "RNNForSequenceClassification", "RNNForTokenClassification"),
     "textcnn": ("TextCNNConfig", "TextCNNModel", "TextCNNForSequenceClassification", "TextCNNForTokenClassification"),
+    "transformer_decoder": ("TransformerDecoderConfig", "TransformerDecoderModel", "TransformerDecoderForCausalLM"),
+    "transformer_encoder": (
+        "TransformerEncoderConfig",
+        "TransformerEncoderModel",
+        "TransformerEncoderForMaskedLM",
+        "TransformerEncoderForSequenceClassification",
+        "TransformerEncoderForTokenClassification",
+    ),
+    "transformer_seq2seq": (
+        "TransformerSeq2SeqConfig",
+        "TransformerSeq2SeqModel",
+        "TransformerSeq2SeqForConditionalGeneration",
+    ),
     "word2vec": (
         "Word2VecConfig",
         "Word2VecModel",

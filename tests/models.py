@@ -72,6 +72,8 @@ TASKS = {
     "AutoModelForMaskedLM": Task(
         outputs={"logits": ("batch", "length", "vocab_size")}, labels=word_labels, pipeline="fill-mask"
     ),
+    # Without a target of its own, a text is written again.
+    "AutoModelForSeq2SeqLM": Task(outputs={"logits": ("batch", "length", "vocab_size")}, labels=word_labels),
 }
 
 
@@ -87,6 +89,9 @@ class Family:
         frozen: parameters that are never trained, by variant or Auto class, as named in the backbone.
         own_tasks: Auto classes whose promise is the family's own.
         shared: parameters outside the backbone that several heads have on purpose.
+        attends: whether there is attention, which SDPA and step by step must compute alike.
+        keeps_all: whether the cache keeps something of each token, and so grows with the text.
+        sees_masks: whether a masked language model sees the word that it predicts unless a mask stands in its place.
         counts_words: whether the backbone only counts words: it has neither states of tokens nor anything to learn.
         mixes_layers: whether a token's vector is made of all layers' and not the last one's.
         takes_vectors: whether `inputs_embeds` can stand in place of ids.
@@ -104,6 +109,9 @@ class Family:
     frozen: dict[str, set[str]] = field(default_factory=dict)
     own_tasks: dict[str, Task] = field(default_factory=dict)
     shared: frozenset[str] = frozenset()
+    attends: bool = False
+    keeps_all: bool = False
+    sees_masks: bool = False
     counts_words: bool = False
     mixes_layers: bool = False
     takes_vectors: bool = True
@@ -188,6 +196,34 @@ def _spelling(ids: Tensor) -> Batch:
 
 
 BOW = {"vocab_size": VOCABULARY}
+
+TRANSFORMER = {"vocab_size": VOCABULARY, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2}
+TRANSFORMER |= {"intermediate_size": 12, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+TRANSFORMER_VARIANTS: dict[str, dict[str, Any]] = {
+    "original": {**TRANSFORMER, "norm_position": "post", "position_type": "sinusoidal", "hidden_act": "relu"},
+    "learned": {**TRANSFORMER, "norm_position": "post", "position_type": "learned", "max_position_embeddings": 64},
+    "rotary": {**TRANSFORMER, "hidden_act": "swiglu", "position_type": "rotary"},
+}
+TRANSFORMER_REFUSED: list[tuple[str, Any]] = [
+    ("vocab_size", 0),
+    ("hidden_size", 0),
+    ("hidden_size", 255),  # which four heads cannot share
+    ("num_hidden_layers", 0),
+    ("num_attention_heads", 0),
+    ("num_attention_heads", 3),
+    ("num_attention_heads", 256),  # of one component each, which has no other to turn with
+    ("intermediate_size", -1),
+    ("hidden_act", "tanh"),
+    ("norm_position", "both"),
+    ("position_type", "relative"),
+    ("max_position_embeddings", 0),
+    ("rotary_base", 0),
+    ("layer_norm_eps", 0.0),
+    ("hidden_dropout_prob", 1.0),
+    ("attention_probs_dropout_prob", float("nan")),
+    ("initializer_range", -0.1),
+    ("pad_token_id", 30000),
+]
 
 
 def _weigh_features(model: PreTrainedModel) -> None:
@@ -365,6 +401,53 @@ FAMILIES = [
         ],
         sees_context=True,
         frozen={"static": {"word_embeddings.weight"}, "multichannel": {"static_embeddings.weight"}},
+    ),
+    Family(
+        name="transformer_decoder",
+        variants=TRANSFORMER_VARIANTS,
+        refused=TRANSFORMER_REFUSED,
+        sees_context=True,
+        attends=True,
+        keeps_all=True,
+    ),
+    Family(
+        name="transformer_encoder",
+        variants={
+            "original": {**TRANSFORMER_VARIANTS["original"], "pooling": "max", "classifier_dropout": 0.0},
+            "learned": {**TRANSFORMER_VARIANTS["learned"], "pooling": "first", "classifier_dropout": 0.0},
+            "rotary": {**TRANSFORMER_VARIANTS["rotary"], "tag_decoder": "crf", "classifier_dropout": 0.0},
+        },
+        refused=[
+            *TRANSFORMER_REFUSED,
+            ("pooling", "last"),
+            ("tag_decoder", "viterbi"),
+            ("classifier_dropout", 1),
+        ],
+        sees_context=True,
+        attends=True,
+        sees_masks=True,
+    ),
+    Family(
+        name="transformer_seq2seq",
+        variants=TRANSFORMER_VARIANTS,
+        refused=[
+            *(pair for pair in TRANSFORMER_REFUSED if pair != ("num_attention_heads", 256)),  # sines need no pairs
+            ("decoder_start_token_id", -1),
+            ("decoder_start_token_id", 30000),
+            ("is_encoder_decoder", False),
+        ],
+        sees_context=True,
+        own_tasks={
+            "AutoModel": Task(
+                outputs={
+                    "last_hidden_state": ("batch", "length", "hidden_size"),
+                    "encoder_last_hidden_state": ("batch", "length", "hidden_size"),
+                },
+                pipeline="feature-extraction",
+            )
+        },
+        attends=True,
+        keeps_all=True,
     ),
     Family(
         name="word2vec",

@@ -142,7 +142,7 @@ def families_stand_apart(sources: list[Source]) -> Problems:
 
 def blocks_know_no_configuration(sources: list[Source]) -> Problems:
     """Tensor shapes and plain keyword arguments specify a block; models read configs."""
-    readers = ("heads", "crf_head", "hub_ready")
+    readers = ("heads", "crf_head", "hub_ready", "transformer_settings")
     for source in filter(lambda source: source.is_block, sources):
         for found in source.imports:
             sibling = found.module.rpartition(".")[2] if found.reaches("wordemb_hf.modeling") else ""
@@ -161,7 +161,7 @@ def blocks_know_no_configuration(sources: list[Source]) -> Problems:
 def configurations_need_no_torch(sources: list[Source]) -> Problems:
     """Reading a config must not wait for torch."""
     for source in sources:
-        if source.folder == "modeling" and source.stem.startswith("configuration_"):
+        if source.folder == "modeling" and source.stem.startswith(("configuration_", "transformer_settings")):
             for found in source.imports:
                 if found.reaches("torch"):
                     yield source, found.line, f"imports {found.module}"

@@ -248,7 +248,8 @@ def test_text_outputs_are_kept(tmp_path):
 
 def test_every_family_has_a_description_with_its_paper():
     assert set(DESCRIPTIONS) == {
-        "word2vec", "bow", "textcnn", "rnn", "bilstm", "elmo", "attention_seq2seq", "transformer",
+        "word2vec", "bow", "textcnn", "rnn", "bilstm", "elmo", "attention_seq2seq",
+        "transformer_decoder", "transformer_encoder", "transformer_seq2seq",
     }  # fmt: skip
     assert all("](https://" in paragraph for paragraph in DESCRIPTIONS.values())
     for paragraph in DESCRIPTIONS.values():

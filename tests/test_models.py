@@ -153,20 +153,59 @@ def test_tuples_and_hidden_states(case):
     with torch.no_grad():
         plain, full = model(**batch), model(**batch, output_hidden_states=True)
         values = model(**batch, return_dict=False, output_hidden_states=True)
-    assert plain.hidden_states is None
+    name = "decoder_hidden_states" if model.config.is_encoder_decoder else "hidden_states"
+    assert getattr(plain, name) is None
     assert isinstance(values, tuple)
     close(values, full.to_tuple())
     if case.family.counts_words:
         assert full.hidden_states is None
         return
-    assert full.hidden_states
-    for state in full.hidden_states:
+    assert full[name]
+    for state in full[name]:
         assert state.shape[:2] == batch["input_ids"].shape and state.isfinite().all()
     if "last_hidden_state" in case.task.outputs and not case.family.mixes_layers:
-        assert torch.equal(full.hidden_states[-1], full.last_hidden_state)
+        assert torch.equal(full[name][-1], full.last_hidden_state)
     model.config.output_hidden_states = True
     with torch.no_grad():
-        close(model(**batch).hidden_states, full.hidden_states)
+        close(model(**batch)[name], full[name])
+
+
+@each([case for case in CASES if case.family.attends])
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_eager_attention_is_sdpa(case, side):
+    lengths = (*LENGTHS, 0)
+    model, batch = case.model(), case.batch(lengths, side)
+    expected = case.outputs(model, **batch)
+    with torch.no_grad():
+        seen = model(**batch, output_attentions=True)  # which must compute the weights, whatever the config says
+    weights = seen["decoder_attentions" if model.config.is_encoder_decoder else "attentions"]
+    assert len(weights) == model.config.num_hidden_layers
+    tokens = batch["attention_mask"].bool()
+    for layer in (*weights, *(seen.get("cross_attentions") or ())):
+        assert layer.shape == (len(lengths), model.config.num_attention_heads, max(lengths), max(lengths))
+        close(layer.transpose(1, 2)[tokens].sum(-1), torch.ones(int(tokens.sum()), layer.shape[1]))
+        assert not layer.permute(0, 3, 1, 2)[~tokens].any()  # what is padded is never looked at
+    model.set_attn_implementation("eager")
+    for actual in (seen, case.outputs(model, **batch)):
+        close({name: actual[name] for name in expected}, expected)
+    assert model(**batch, output_attentions=False).get("attentions") is None
+
+
+@each([case for case in CASES if case.family.attends and case.task.labels])
+def test_gradient_checkpointing_changes_nothing(case):
+    model, batch = case.model().train(), case.batch(labels=True)
+    loss_of(case, model, batch).backward()
+    expected = {name: weight.grad.clone() for name, weight in model.named_parameters()}
+    model.zero_grad()
+    # transformers is about to give it another name.
+    getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)()
+    runs = []
+    layers = [module for module in model.modules() if type(module).__name__ == "TransformerLayer"]
+    for layer in layers:
+        layer.feed_forward.register_forward_pre_hook(lambda *_: runs.append(1))
+    loss_of(case, model, {**batch, "use_cache": True}).backward()
+    assert len(runs) == 2 * len(layers)  # once more on the way back
+    close({name: weight.grad for name, weight in model.named_parameters()}, expected)
 
 
 @each(CASES)
@@ -363,7 +402,8 @@ def test_auto_classes_are_complete(family):
     for model in own:
         kind = model.__name__.removeprefix(prefix)
         if kind != "PreTrainedModel":
-            assert module.AUTO_CLASSES[f"AutoModel{kind.removeprefix('Model')}"] is model
+            kind = {"Model": "", "ForConditionalGeneration": "ForSeq2SeqLM"}.get(kind, kind)
+            assert module.AUTO_CLASSES[f"AutoModel{kind}"] is model
             assert model.config_class is family.config_class
             assert model.base_model_prefix == family.name
     assert len(module.AUTO_CLASSES) == len(own) - 1
@@ -616,7 +656,7 @@ def test_fills_in_what_is_masked(case, batch_size):
 # Abilities
 
 
-@each(of("AutoModelForMaskedLM"))
+@each([case for case in of("AutoModelForMaskedLM") if not case.family.sees_masks])
 def test_a_cloze_model_never_sees_the_word_itself(case):
     """What it says of a place does not depend on what stands there, and does on what stands around."""
     model, batch = case.model(), case.batch()
@@ -641,18 +681,21 @@ def test_a_cloze_model_learns_from_both_sides(case):
     texts = torch.tensor([[6 + left, 2 + left + 2 * right, 8 + right] for left in (0, 1) for right in (0, 1)])
     labels = torch.full_like(texts, -100)
     labels[:, 1] = texts[:, 1]
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    if case.family.sees_masks:
+        texts = texts.clone()
+        texts[:, 1] = VOCABULARY - 1
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.002 if case.family.attends else 0.01)
     for _ in range(200):
         optimizer.zero_grad()
         model(texts, labels=labels).loss.backward()
         optimizer.step()
-    assert torch.equal(model.eval()(texts).logits.argmax(-1)[:, 1], texts[:, 1])
+    assert torch.equal(model.eval()(texts).logits.argmax(-1)[:, 1], labels[:, 1])
 
 
-def fit(model: PreTrainedModel, batch: dict[str, torch.Tensor], steps: int = 150) -> torch.Tensor:
-    """The answers that a model gives after it has seen one batch many times."""
-    optimizer = torch.optim.AdamW(model.train().parameters(), lr=0.03)
-    for _ in range(steps):
+def fit(case: Case, model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """The answers that a model gives after it has seen one batch many times; attention learns in small steps."""
+    optimizer = torch.optim.AdamW(model.train().parameters(), lr=0.005 if case.family.attends else 0.03)
+    for _ in range(400 if case.family.attends else 150):
         optimizer.zero_grad()
         model(**batch).loss.backward()
         optimizer.step()
@@ -677,7 +720,7 @@ def test_learns_to_classify(case, texts):
     if not case.family.sees_context:
         texts = torch.where((texts == 3 - labels.unsqueeze(1)), 4, texts)
     model = case.model(num_labels=2)
-    assert torch.equal(fit(model, {"input_ids": texts, "labels": labels}), labels)
+    assert torch.equal(fit(case, model, {"input_ids": texts, "labels": labels}), labels)
 
 
 @each(TAGGERS)
@@ -688,7 +731,7 @@ def test_learns_to_tag(case, texts):
     if case.family.sees_context:
         labels = labels.roll(1, dims=1)
         labels[:, 0] = -100
-    answers = fit(case.model(), {"input_ids": texts, "labels": labels})
+    answers = fit(case, case.model(), {"input_ids": texts, "labels": labels})
     assert torch.equal(answers[labels != -100], labels[labels != -100])
 
 

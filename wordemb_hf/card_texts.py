@@ -20,8 +20,13 @@ DESCRIPTIONS = {
     "attention_seq2seq": "A recurrent encoder reads the source; a recurrent decoder writes the target and looks back "
     "at the source by attention ([Bahdanau et al. 2015](https://arxiv.org/abs/1409.0473), "
     "[Luong et al. 2015](https://arxiv.org/abs/1508.04025)).",
-    "transformer": "A small Transformer: self-attention and feed-forward layers, nothing recurrent "
-    "([Vaswani et al. 2017](https://arxiv.org/abs/1706.03762)).",
+    "transformer_encoder": "A small Transformer that reads both ways: every token looks at every other one, layer by "
+    "layer ([Vaswani et al. 2017](https://arxiv.org/abs/1706.03762); as a masked language model, "
+    "[Devlin et al. 2019](https://aclanthology.org/N19-1423/)).",
+    "transformer_decoder": "A small Transformer that reads from left to right and goes on writing: every token looks "
+    "at those before it ([Vaswani et al. 2017](https://arxiv.org/abs/1706.03762)).",
+    "transformer_seq2seq": "A small Transformer of two halves: one reads the source, the other writes the target and "
+    "looks at the source by attention ([Vaswani et al. 2017](https://arxiv.org/abs/1706.03762)).",
 }
 
 # Ours → the Hub's name of the metric, and how it is written in a table.
@@ -58,7 +63,12 @@ CHINESE: dict[str, str] = {
     "[Peters et al. 2018](https://arxiv.org/abs/1802.05365)）。",
     DESCRIPTIONS["attention_seq2seq"]: "循环编码器读原文；循环解码器写译文，并以注意力回看原文（"
     "[Bahdanau et al. 2015](https://arxiv.org/abs/1409.0473)、[Luong et al. 2015](https://arxiv.org/abs/1508.04025)）。",
-    DESCRIPTIONS["transformer"]: "小型 Transformer：自注意力层和前馈层，没有循环（"
+    DESCRIPTIONS["transformer_encoder"]: "双向阅读的小型 Transformer：每个词元逐层看到其他所有词元（"
+    "[Vaswani et al. 2017](https://arxiv.org/abs/1706.03762)；作为掩码语言模型："
+    "[Devlin et al. 2019](https://aclanthology.org/N19-1423/)）。",
+    DESCRIPTIONS["transformer_decoder"]: "从左到右阅读并续写的小型 Transformer：每个词元看到它前面的词元（"
+    "[Vaswani et al. 2017](https://arxiv.org/abs/1706.03762)）。",
+    DESCRIPTIONS["transformer_seq2seq"]: "由两半组成的小型 Transformer：一半读原文，另一半写译文，并以注意力看原文（"
     "[Vaswani et al. 2017](https://arxiv.org/abs/1706.03762)）。",
     "Accuracy": "准确率",
     "Macro F1": "宏平均 F1",

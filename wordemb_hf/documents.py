@@ -74,6 +74,7 @@ _USES = {
     "AutoModelForCausalLM": ("AutoModelForCausalLM", "text-generation"),
     "AutoModelForMaskedLM": ("AutoModelForMaskedLM", "fill-mask"),
     "AutoModelForPreTraining": ("AutoModel", "feature-extraction"),
+    "AutoModelForSeq2SeqLM": ("AutoModel", "feature-extraction"),
 }
 
 

@@ -45,6 +45,12 @@ FINETUNING: dict[str, Preset] = {
     ),
     "elmo": Preset(learning_rate=2e-3, epochs=20, settings={"token_input": "words"}),
     "textcnn": Preset(learning_rate=2e-3, epochs=20, with_vectors={"embedding_mode": "non-static"}),
+    "transformer_encoder": Preset(
+        learning_rate=5e-4,
+        epochs=20,
+        settings={"num_hidden_layers": 2, "hidden_dropout_prob": 0.3, "classifier_dropout": 0.3},
+        with_vectors={"position_type": "sinusoidal"},  # any width will do
+    ),
     "word2vec": Preset(learning_rate=1e-2, epochs=20),
 }
 
@@ -54,23 +60,28 @@ class PretrainingPreset:
     """How a family is pre-trained on raw text, with settings that do well without tuning.
 
     Args:
-        objective: `windows` of word2vec; `causal_lm` on streams of text; `cloze` and `bidirectional_lm` on whole texts.
+        objective: `windows` of word2vec; `causal_lm` on streams of text; `cloze`, `bidirectional_lm`, `masked_lm` and
+            `denoising` on whole texts.
         auto_class: which of the family's classes is trained.
         learning_rate: at its highest.
         epochs: passes over the text.
         batch_size: windows, streams or texts in a batch.
         length: tokens of a piece that gradients go through.
         special_tokens: what the vocabulary needs beside words.
+        carries_state: whether a piece of a stream is read on from the one before it.
+        weight_decay: of AdamW.
         settings: config fields.
     """
 
-    objective: Literal["windows", "causal_lm", "cloze", "bidirectional_lm"]
+    objective: Literal["windows", "causal_lm", "cloze", "bidirectional_lm", "masked_lm", "denoising"]
     auto_class: str
     learning_rate: float
     epochs: int
     batch_size: int
     length: int = 128
     special_tokens: tuple[str, ...] = ()
+    carries_state: bool = False
+    weight_decay: float = 0.01
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -94,6 +105,31 @@ PRETRAINING: dict[str, PretrainingPreset] = {
         batch_size=32,
         length=64,
         special_tokens=("</s>",),
+        carries_state=True,
+    ),
+    "transformer_decoder": PretrainingPreset(
+        "causal_lm",
+        "AutoModelForCausalLM",
+        learning_rate=1e-3,
+        epochs=10,
+        batch_size=32,
+        special_tokens=("</s>",),
+    ),
+    "transformer_encoder": PretrainingPreset(
+        "masked_lm",
+        "AutoModelForMaskedLM",
+        learning_rate=1e-3,
+        epochs=10,
+        batch_size=32,
+        special_tokens=("<mask>",),
+    ),
+    "transformer_seq2seq": PretrainingPreset(
+        "denoising",
+        "AutoModelForSeq2SeqLM",
+        learning_rate=1e-3,
+        epochs=10,
+        batch_size=32,
+        special_tokens=("<s>", "</s>", "<mask>"),
     ),
     "word2vec": PretrainingPreset("windows", "AutoModelForPreTraining", learning_rate=0.04, epochs=5, batch_size=512),
 }
@@ -135,6 +171,12 @@ TAGGING: dict[str, Preset] = {
     ),
     "rnn": Preset(learning_rate=2e-3, epochs=20, settings={"num_hidden_layers": 1, "classifier_dropout": 0.5}),
     "textcnn": Preset(learning_rate=2e-3, epochs=20, with_vectors={"embedding_mode": "non-static"}),
+    "transformer_encoder": Preset(
+        learning_rate=5e-4,
+        epochs=20,
+        settings={"num_hidden_layers": 2, "hidden_dropout_prob": 0.3, "classifier_dropout": 0.3, "tag_decoder": "crf"},
+        with_vectors={"position_type": "sinusoidal"},
+    ),
     "word2vec": Preset(learning_rate=1e-2, epochs=20),
 }
 
@@ -203,6 +245,24 @@ def _parse_strings(settings: list[str]) -> dict[str, Any]:
         except yaml.YAMLError as error:
             raise UserError(f"--set {setting!r}: {value!r} is no value") from error
     return fields
+
+
+def check_length(config: "PreTrainedConfig", name: str, length: int) -> None:
+    """Refuse texts that are longer than the positions that a model learns.
+
+    Raises:
+        UserError: naming both.
+    """
+    if length > readable_length(config, length):
+        raise UserError(
+            f"{name} is {length}, but max_position_embeddings is {config.max_position_embeddings}: cut texts to that, "
+            "or take --set position_type=rotary"
+        )
+
+
+def readable_length(config: "PreTrainedConfig", length: int) -> int:
+    """`length`, or as many tokens as a model has learnt positions for, if these are fewer."""
+    return min(length, config.max_position_embeddings) if getattr(config, "position_type", "") == "learned" else length
 
 
 def characters_read(config: "PreTrainedConfig") -> int | None:

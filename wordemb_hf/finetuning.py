@@ -106,7 +106,7 @@ def finetune(
             folder with something in it.
     """
     from .errors import UserError
-    from .families import check_family, make_config, parse_settings
+    from .families import check_family, check_length, make_config, parse_settings, readable_length
     from .folders import check_output, new_folder, place_for, share_code
     from .jobs import job_for_data
     from .model_card import check_card_language
@@ -127,6 +127,8 @@ def finetune(
     preset = job.presets[family]
     fields = {**preset.settings, **(preset.with_vectors if vectors else {}), **parse_settings(settings)}
     config = make_config(family, **fields)  # an impossible setting is refused before any text is read
+    if not model:
+        check_length(config, "max_length", max_length)
 
     # Before the imports that take seconds: most mistakes are in the data.
     parts = job.read(data, dev, test, text_column, label_column, seed)
@@ -160,6 +162,7 @@ def finetune(
     if model:
         labeller, tokenizer = load_for_labels(model, job.auto_class, labels)
         job.check(labeller.config, parts.train)
+        max_length = readable_length(labeller.config, max_length)
     elif vectors:
         labeller, tokenizer = model_from_vectors(
             job.auto_class, family, fields, labels, parts.train.texts, vectors, min_count, max_length

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 from math import exp
-from typing import Any
 
+import numpy as np
 import torch
 import transformers
 from accelerate import Accelerator
@@ -11,8 +11,11 @@ from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerF
 
 from .batching import BatchSource
 from .errors import UserError
-from .families import PRETRAINING, PretrainingPreset
+from .families import PRETRAINING, PretrainingPreset, check_length, readable_length
 from .new_models import spell_vocabulary
+from .objectives.denoising import GappedTexts
+from .objectives.masked import MaskedWords, Vocabulary
+from .objectives.pieces import TextPieces
 from .objectives.sentences import WholeTexts
 from .objectives.streams import TextStreams
 from .training import TrainingResult, TrainingSettings, mean_loss, train
@@ -21,13 +24,14 @@ from .vocabulary import Ids, encode_corpus
 EVALUATION_STREAMS = 8  # few: each of them begins without a past
 
 
-def check_config(config: PreTrainedConfig) -> None:
-    """Refuse settings of which no language model can be made, before any text is read for it.
+def check_config(config: PreTrainedConfig, length: int) -> None:
+    """Refuse settings of which no language model can be made for texts of `length`, before any text is read for it.
 
     Raises:
         UserError: with the sentence of the model.
     """
     preset = PRETRAINING[config.model_type.removeprefix("wordemb_")]
+    check_length(config, "length", length)
     try:
         with torch.device("meta"):
             getattr(transformers, preset.auto_class).from_config(config)
@@ -51,6 +55,7 @@ def train_language_model(
     length: int,
     settings: TrainingSettings,
     accelerator: Accelerator,
+    whole_words: bool = False,
 ) -> tuple[PreTrainedModel, TrainingResult]:
     """Train a language model.
 
@@ -63,17 +68,20 @@ def train_language_model(
         length: tokens of a piece that gradients go through.
         settings: how to train.
         accelerator: where to train.
+        whole_words: a masked language model hides all tokens of a word or none.
     """
     preset = PRETRAINING[config.model_type.removeprefix("wordemb_")]
     model = getattr(transformers, preset.auto_class).from_config(config)
     spell_vocabulary(model, tokenizer)
     if model.can_generate():
         model.generation_config.suppress_tokens = never_written(tokenizer)
+    if readable_length(config, 1 << 30) < 1 << 30:
+        tokenizer.model_max_length = config.max_position_embeddings
     processes = accelerator.num_processes
-    source = _source(preset, ids, config, batch_size, length, processes, settings.seed)
+    source = _source(preset, ids, tokenizer, batch_size, length, processes, settings.seed, whole_words)
     evaluate = None
     if dev is not None:
-        held_out = _source(preset, dev, config, EVALUATION_STREAMS, length, processes, None)
+        held_out = _source(preset, dev, tokenizer, EVALUATION_STREAMS, length, processes, None, whole_words)
 
         def evaluate(model: PreTrainedModel) -> dict[str, float]:
             return {f"eval_{name}": value for name, value in _figures(model, held_out, accelerator).items()}
@@ -96,25 +104,56 @@ def evaluate_language_model(
     preset = PRETRAINING[model.config.model_type.removeprefix("wordemb_")]
     ids = encode_text(tokenizer, texts, preset)
     streams = min(EVALUATION_STREAMS, max(len(ids.ids) // 1000, 1))
-    source = _source(preset, ids, model.config, streams, preset.length, accelerator.num_processes, None)
+    length = getattr(model.config, "max_position_embeddings", preset.length)  # what it was trained on
+    if getattr(model.config, "position_type", "") == "learned":
+        length = min(length, preset.length)
+    source = _source(preset, ids, tokenizer, streams, length, accelerator.num_processes, None)
     return _figures(model, source, accelerator)
 
 
 def _source(
     preset: PretrainingPreset,
     ids: Ids,
-    config: Any,
+    tokenizer: PreTrainedTokenizerFast,
     batch_size: int,
     length: int,
     processes: int,
     seed: int | None,
+    whole_words: bool = False,
 ) -> BatchSource:
     if preset.objective == "causal_lm":
-        return TextStreams(ids.ids, batch_size, length, processes, seed)
-    if preset.objective in ("cloze", "bidirectional_lm"):
-        ends = preset.objective == "bidirectional_lm"
-        return WholeTexts(ids.ids, ids.offsets, batch_size, length, config.pad_token_id, ends, seed)
-    raise UserError(f"the objective {preset.objective!r} is none of a language model")
+        if preset.carries_state:
+            return TextStreams(ids.ids, batch_size, length, processes, seed)
+        return TextPieces(ids.ids, batch_size, length, seed)
+    pad, ends = tokenizer.pad_token_id, preset.objective == "bidirectional_lm"
+    length -= preset.objective == "denoising"  # where a text ends is written as well
+    texts = WholeTexts(ids.ids, ids.offsets, batch_size, max(length, 1), pad, ends, seed)
+    if preset.objective == "masked_lm":
+        return MaskedWords(texts, changeable(tokenizer), whole_words=whole_words, seed=seed or 0)
+    if preset.objective == "denoising":
+        return GappedTexts(texts, changeable(tokenizer), pad, tokenizer.eos_token_id, seed=seed or 0)
+    return texts
+
+
+def changeable(tokenizer: PreTrainedTokenizerFast) -> Vocabulary:
+    """The vocabulary as an objective sees it that changes texts: what is a word, and what goes on with one.
+
+    Pieces of words begin with `##`; of characters, letters that stand side by side make a word, but for Chinese and
+    Japanese, where nothing shows where one ends.
+
+    Raises:
+        UserError: for a tokenizer without a mask.
+    """
+    if tokenizer.mask_token_id is None:
+        raise UserError("the tokenizer has no mask token, which a masked language model needs: give it <mask>")
+    tokens = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
+    special = set(tokenizer.all_special_ids)
+    pieces = np.array([token.startswith("##") and len(token) > 2 for token in tokens])
+    words = np.array([number not in special for number in range(len(tokens))])
+    if pieces.any() or any(len(token) > 1 for number, token in enumerate(tokens) if words[number]):
+        return Vocabulary(tokenizer.mask_token_id, words.nonzero()[0], words, pieces)
+    letters = words & np.array([token.isalpha() and token < "\u2e80" for token in tokens])
+    return Vocabulary(tokenizer.mask_token_id, words.nonzero()[0], letters, letters)
 
 
 def _figures(model: PreTrainedModel, source: BatchSource, accelerator: Accelerator) -> dict[str, float]:

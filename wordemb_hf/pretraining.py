@@ -11,6 +11,7 @@ from .messages import translate
 from .options import (
     DATA,
     MODEL,
+    TRAINING,
     CardLanguage,
     Language,
     Lowercase,
@@ -48,7 +49,9 @@ def pretrain(
     ] = 200_000,
     language: Language = None,
     card_language: CardLanguage = None,
-    family: Annotated[str, model_option("What to train: word2vec, rnn, bilstm or elmo.", "NAME")] = "word2vec",
+    family: Annotated[
+        str, model_option("What to train: word2vec, a language model of a family that is one.", "NAME")
+    ] = "word2vec",
     model: Annotated[
         str | None, model_option("word2vec: vectors to go on with; words that they lack are added.", "FOLDER")
     ] = None,
@@ -77,17 +80,21 @@ def pretrain(
     length: Annotated[
         int | None, training_option("Language models: tokens of a piece that gradients go through.", "N", "preset")
     ] = None,
+    whole_words: Annotated[
+        bool, typer.Option("--whole-words", help="Masked words: hide all pieces of one.", rich_help_panel=TRAINING)
+    ] = False,
     learning_rate: Annotated[float | None, training_option("At its highest.", "RATE", "preset")] = None,
     mixed_precision: MixedPrecision = None,
     seed: Seed = 0,
 ) -> Path:
     """Train word vectors or a language model on raw text.
 
-    `word2vec` gives a vector for each word; `rnn` predicts the next word, `bilstm` each word from both its sides,
-    `elmo` from each side by itself. The folder that is written loads with transformers' Auto classes; it holds the
-    code, a model card, the training curve and, of word vectors, a map. Show neighbours with `wordemb-hf neighbors
-    FOLDER WORD`, go on with a text with `wordemb-hf predict FOLDER TEXT`, and fine-tune with `wordemb-hf finetune
-    --vectors FOLDER` or `--model FOLDER`.
+    `word2vec` gives a vector for each word; `rnn` and `transformer_decoder` predict the next word, `bilstm` each word
+    from both its sides, `elmo` from each side by itself, `transformer_encoder` words that are hidden behind a mask;
+    `transformer_seq2seq` writes a text with gaps again. The folder that is written loads with transformers' Auto
+    classes; it holds the code, a model card, the training curve and, of word vectors, a map. Show neighbours with
+    `wordemb-hf neighbors FOLDER WORD`, go on with a text with `wordemb-hf predict FOLDER TEXT`, and fine-tune with
+    `wordemb-hf finetune --vectors FOLDER` or `--model FOLDER`.
 
     Returns:
         The folder.
@@ -135,6 +142,8 @@ def pretrain(
             raise UserError(f"{name} is {value}, but must be at least 1")
     if threads is not None and threads > count_processors():
         raise UserError(f"threads is {threads}, but this process has {count_processors()} processors: give no more")
+    if whole_words and preset.objective != "masked_lm":
+        raise UserError(f"whole_words is set, but {family} hides no words: only transformer_encoder does")
     if dev is not None and preset.objective == "windows":
         raise UserError(f"dev is {dev}, but word vectors have no development text: measure them by what they are for")
 
@@ -169,7 +178,7 @@ def pretrain(
         **({"optimizer": "sgd", "floor": 1e-4, "summed_loss": True} if vectors else {"max_grad_norm": 1.0}),
     )
     if not vectors:
-        check_config(config)
+        check_config(config, length)
     accelerator = make_accelerator(settings)
     accelerator.print(translate("Counting words in {corpus} …", corpus=", ".join(map(str, corpus))))
 
@@ -216,9 +225,13 @@ def pretrain(
             # Where every line ends in the same token, a new one begins behind it.
             config.eos_token_id = tokenizer.eos_token_id
             config.bos_token_id = tokenizer.bos_token_id or tokenizer.eos_token_id
+        if getattr(config, "position_type", "learned") != "learned":
+            config.max_position_embeddings = length  # it reads longer texts too, but has seen none
+        if hasattr(config, "decoder_start_token_id"):
+            config.decoder_start_token_id = tokenizer.bos_token_id
         held_out = None if dev is None else encode_text(tokenizer, read([Path(dev)]), preset)
         trained, result = train_language_model(
-            config, tokenizer, ids, held_out, batch_size, length, settings, accelerator
+            config, tokenizer, ids, held_out, batch_size, length, settings, accelerator, whole_words
         )
 
     if accelerator.is_main_process:

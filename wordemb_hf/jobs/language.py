@@ -86,6 +86,7 @@ def _words(model: Any, tokenizer: Any, text: str, top: int) -> list[dict[str, An
     mask = tokenizer.mask_token
     if not mask or text.count(mask) != 1:
         raise UserError(f"the text {text!r} must hold one {mask or 'mask'} where a word is missing")
+    _room(tokenizer, text)
     rows = pipeline("fill-mask", model=model, tokenizer=tokenizer, top_k=top, device=model.device)(text)
     return [{"word": row["token_str"], "score": row["score"]} for row in rows]
 
@@ -102,6 +103,7 @@ def _continuations(model: Any, tokenizer: Any, text: str, top: int) -> list[str]
         model = writer
     end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.pad_token_id
     ids = tokenizer(text)["input_ids"] or [end]
+    room = _room(tokenizer, text)
     characters = tokenizer.backend_tokenizer.decoder is not None  # they are short
     set_seed(0)
     written = model.generate(
@@ -110,9 +112,24 @@ def _continuations(model: Any, tokenizer: Any, text: str, top: int) -> list[str]
         temperature=0.8,
         top_k=50,
         num_return_sequences=top,
-        max_new_tokens=NEW_TOKENS * (4 if characters else 1),
+        max_new_tokens=min(NEW_TOKENS * (4 if characters else 1), room),
         suppress_tokens=never_written(tokenizer),
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
     return tokenizer.batch_decode(written, skip_special_tokens=True)
+
+
+def _room(tokenizer: Any, text: str) -> int:
+    """How many tokens may follow a text, at least one.
+
+    Raises:
+        UserError: for a text that is itself too long for the model.
+    """
+    tokens = max(len(tokenizer(text)["input_ids"]), 1)
+    if tokens > tokenizer.model_max_length:
+        raise UserError(
+            f"the text {text[:40]!r} … has {tokens} tokens, but the model reads at most {tokenizer.model_max_length}: "
+            "cut it"
+        )
+    return max(int(tokenizer.model_max_length) - tokens, 1)

@@ -1,0 +1,327 @@
+"""The Transformer that reads one text and writes another: an encoder, and a decoder that also looks at the source.
+
+Vaswani et al. 2017, "Attention Is All You Need". The word vectors of source and target are the same table (section
+3.4), which suits languages that share their words, copying and rewriting; a joint vocabulary makes it suit any two.
+"""
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from transformers import GenerationMixin, PreTrainedModel
+from transformers.cache_utils import DynamicCache, EncoderDecoderCache
+from transformers.masking_utils import create_bidirectional_mask, create_causal_mask
+from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput, Seq2SeqModelOutput
+from transformers.utils.generic import can_return_tuple
+
+from .configuration_transformer_seq2seq import TransformerSeq2SeqConfig
+from .embeddings import look_up_words, token_mask
+from .hub_ready import HubReadyMixin
+from .positions import Positions, number_tokens
+from .softmax_losses import chunked_cross_entropy
+from .transformer_layers import TransformerStack, Wanted, initialize_transformer
+
+
+class TransformerSeq2SeqPreTrainedModel(HubReadyMixin, PreTrainedModel):
+    """What the family's classes share: initialisation, and what transformers wants to know."""
+
+    config: TransformerSeq2SeqConfig
+    config_class = TransformerSeq2SeqConfig
+    base_model_prefix = "transformer_seq2seq"
+    _supports_sdpa = True
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["TransformerLayer"]
+    _skip_keys_device_placement = ["past_key_values"]
+
+    @torch.no_grad()
+    def _init_weights(self, module):
+        initialize_transformer(module, self.config.initializer_range)
+
+
+class _SourceReader(nn.Module):
+    """The words, their places, and the encoder: `get_encoder()`, which `generate()` runs once for a text."""
+
+    main_input_name = "input_ids"
+
+    def __init__(self, config: TransformerSeq2SeqConfig):
+        super().__init__()
+        self.config = config
+        self.word_embeddings = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.positions = Positions(**config.position_options())
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.stack = TransformerStack(**config.layer_options())
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        **kwargs,
+    ) -> BaseModelOutput:
+        """Read sources; arguments and returns are those of an encoder."""
+        words, tokens = look_up_words(
+            self.word_embeddings, input_ids, attention_mask, inputs_embeds, self.config.pad_token_id
+        )
+        words, rotation = self.positions(words, number_tokens(tokens, tokens.shape[1], 0, words.device))
+        words = self.dropout(words)
+        mask = create_bidirectional_mask(self.config, words, tokens)
+        wanted = Wanted(**self.config.wanted(output_attentions, output_hidden_states))
+        outputs = self.stack(words, wanted, mask, rotation, tokens=tokens)
+        return BaseModelOutput(
+            last_hidden_state=outputs.states, hidden_states=outputs.hidden_states, attentions=outputs.attentions
+        )
+
+
+class TransformerSeq2SeqModel(TransformerSeq2SeqPreTrainedModel):
+    """The states of a target's tokens, each in view of the source and of the target before it."""
+
+    def __init__(self, config: TransformerSeq2SeqConfig):
+        super().__init__(config)
+        self.encoder = _SourceReader(config)
+        self.positions = Positions(**config.position_options())
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.decoder = TransformerStack(**config.layer_options(), is_causal=True, reads_source=True)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Embedding:
+        return self.encoder.word_embeddings
+
+    def set_input_embeddings(self, value: nn.Module):
+        self.encoder.word_embeddings = cast(nn.Embedding, value)
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        decoder_input_ids: Tensor | None = None,
+        decoder_attention_mask: Tensor | None = None,
+        decoder_inputs_embeds: Tensor | None = None,
+        encoder_outputs: BaseModelOutput | tuple[Tensor, ...] | None = None,
+        past_key_values: EncoderDecoderCache | None = None,
+        use_cache: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        **kwargs,
+    ) -> Seq2SeqModelOutput:
+        """Read sources and targets.
+
+        Args:
+            input_ids: of the source, `(batch, source_length)`; or `inputs_embeds`, `(batch, source_length,
+                hidden_size)`.
+            attention_mask: 1 where there is a token of the source, `(batch, source_length)`.
+            decoder_input_ids: of the target, shifted right, `(batch, length)`; or `decoder_inputs_embeds`. Without
+                either, the source itself is also the target, as one reads a text in order to say it again.
+            decoder_attention_mask: 1 where there is a token of the target, `(batch, length)`, or of all that was read
+                so far as well.
+            encoder_outputs: of an earlier call, in place of the source.
+            past_key_values: what was made of the target before, and of the source; brought up to date in place.
+            use_cache: also return that, as `past_key_values`.
+            output_attentions: also return `encoder_attentions`, `decoder_attentions` and `cross_attentions`, of each
+                layer `(batch, heads, length, source_length)`; they are then computed step by step.
+            output_hidden_states: also return `encoder_hidden_states` and `decoder_hidden_states`.
+
+        Returns:
+            `last_hidden_state (batch, length, hidden_size)` of the target, zero where padded, and
+            `encoder_last_hidden_state (batch, source_length, hidden_size)`.
+
+        Raises:
+            ValueError: for a text longer than learned positions reach.
+        """
+        source_tokens, read_source = attention_mask, cast(Any, encoder_outputs)
+        if read_source is None:
+            source_tokens = token_mask(input_ids, attention_mask, inputs_embeds, self.config.pad_token_id)
+            read_source = self.encoder(
+                input_ids,
+                source_tokens,
+                inputs_embeds,
+                output_attentions=output_attentions,
+                output_hidden_states=output_hidden_states,
+                return_dict=True,
+            )
+        elif not isinstance(read_source, BaseModelOutput):
+            read_source = BaseModelOutput(*read_source)
+        source = read_source.last_hidden_state  # (batch, source_length, hidden_size)
+        if decoder_input_ids is None and decoder_inputs_embeds is None:
+            decoder_input_ids, decoder_inputs_embeds, decoder_attention_mask = self._again(
+                input_ids, inputs_embeds, source_tokens
+            )
+
+        past_length = 0 if past_key_values is None else past_key_values.get_seq_length()
+        # Whatever stands in a target is a word of it, even the padding, which some models begin with.
+        words, tokens = look_up_words(
+            self.encoder.word_embeddings, decoder_input_ids, decoder_attention_mask, decoder_inputs_embeds, None
+        )
+        length = tokens.shape[1]
+        read = decoder_attention_mask  # (batch, past_length + length)
+        if read is not None and read.shape[1] < past_length + length:
+            read = nn.functional.pad(tokens, (past_length, 0), value=True)
+        if use_cache and past_key_values is None and not (self.training and self.decoder.gradient_checkpointing):
+            past_key_values = EncoderDecoderCache(DynamicCache(config=self.config), DynamicCache(config=self.config))
+        words, rotation = self.positions(words, number_tokens(read, length, past_length, words.device))
+        words = self.dropout(words)
+        wanted = Wanted(**self.config.wanted(output_attentions, output_hidden_states))
+        mask = create_causal_mask(
+            self.config,
+            words,
+            read,
+            past_key_values=past_key_values.self_attention_cache if past_key_values is not None else None,
+            allow_is_causal_skip=wanted.implementation == self.config._attn_implementation,
+        )
+        source_mask = create_bidirectional_mask(self.config, words, source_tokens, source)
+        outputs = self.decoder(
+            words,
+            wanted,
+            mask,
+            rotation,
+            source,
+            source_mask,
+            tokens=None if decoder_attention_mask is None else tokens,
+            past_key_values=past_key_values,
+        )
+        return Seq2SeqModelOutput(
+            last_hidden_state=outputs.states,
+            past_key_values=past_key_values,
+            decoder_hidden_states=outputs.hidden_states,
+            decoder_attentions=outputs.attentions,
+            cross_attentions=outputs.cross_attentions,
+            encoder_last_hidden_state=source,
+            encoder_hidden_states=read_source.hidden_states,
+            encoder_attentions=read_source.attentions,
+        )
+
+    def _again(
+        self, input_ids: Tensor | None, inputs_embeds: Tensor | None, tokens: Tensor | None
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """The source as its own target: ids or vectors, and where there is a token."""
+        start = self.config.decoder_start_token_id
+        if input_ids is not None:
+            return shift_right(input_ids.long(), tokens, start), None, tokens
+        if inputs_embeds is None or tokens is None:
+            raise ValueError("give decoder_input_ids or decoder_inputs_embeds along with encoder_outputs")
+        first = self.get_input_embeddings().weight[start].to(inputs_embeds.dtype)
+        before = nn.functional.pad(inputs_embeds, (0, 0, 1, 0))[:, :-1]
+        follows = nn.functional.pad(tokens.bool(), (1, 0))[:, :-1].unsqueeze(-1)
+        return None, torch.where(follows, before, first), tokens
+
+
+def shift_right(ids: Tensor, tokens: Tensor | None, start: int) -> Tensor:
+    """What stands before each token, and `start` before the first, wherever padding is: `(batch, length)` to the same.
+
+    Args:
+        ids: `(batch, length)`.
+        tokens: where there is a token, `(batch, length)`.
+        start: the id that begins a target.
+    """
+    tokens = torch.ones_like(ids) if tokens is None else tokens
+    before = nn.functional.pad(ids, (1, 0))[:, :-1]
+    return torch.where(nn.functional.pad(tokens.bool(), (1, 0))[:, :-1], before, start)
+
+
+class TransformerSeq2SeqForConditionalGeneration(TransformerSeq2SeqPreTrainedModel, GenerationMixin):
+    """Writes a text for a text: translation, correction, commands to actions."""
+
+    accepts_loss_kwargs = False
+    _tied_weights_keys = {"lm_head.weight": "transformer_seq2seq.encoder.word_embeddings.weight"}
+
+    def __init__(self, config: TransformerSeq2SeqConfig):
+        super().__init__(config)
+        self.transformer_seq2seq = TransformerSeq2SeqModel(config)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size)
+        self.post_init()
+
+    def get_output_embeddings(self) -> nn.Linear:
+        return self.lm_head
+
+    def set_output_embeddings(self, value: nn.Linear):
+        self.lm_head = value
+
+    def prepare_decoder_input_ids_from_labels(self, labels: Tensor) -> Tensor:
+        """What the decoder reads to write `labels (batch, length)`, as transformers' collators ask for it."""
+        pad = self.config.pad_token_id or 0
+        return shift_right(
+            labels.masked_fill(labels == -100, pad), _between(labels), self.config.decoder_start_token_id
+        )
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        decoder_input_ids: Tensor | None = None,
+        decoder_attention_mask: Tensor | None = None,
+        decoder_inputs_embeds: Tensor | None = None,
+        encoder_outputs: BaseModelOutput | tuple[Tensor, ...] | None = None,
+        past_key_values: EncoderDecoderCache | None = None,
+        use_cache: bool | None = None,
+        labels: Tensor | None = None,
+        logits_to_keep: int | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        **kwargs,
+    ) -> Seq2SeqLMOutput:
+        """Predict each token of the target.
+
+        The arguments are those of `TransformerSeq2SeqModel`, and:
+
+        Args:
+            labels: the target itself, its end included, `(batch, length)`, -100 where there is nothing to learn;
+                without `decoder_input_ids` the decoder reads it shifted right.
+            logits_to_keep: scores of so many last tokens; 0 for all.
+
+        Returns:
+            With labels `loss`, without them, or where `logits_to_keep` asks for them, `logits (batch, length,
+            vocab_size)`; and what the backbone returns.
+        """
+        if labels is not None and decoder_input_ids is None and decoder_inputs_embeds is None:
+            decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
+            if decoder_attention_mask is None:
+                decoder_attention_mask = _between(labels)
+        outputs = self.transformer_seq2seq(
+            input_ids,
+            attention_mask,
+            inputs_embeds,
+            decoder_input_ids,
+            decoder_attention_mask,
+            decoder_inputs_embeds,
+            encoder_outputs,
+            past_key_values=past_key_values,
+            use_cache=use_cache,
+            output_attentions=output_attentions,
+            output_hidden_states=output_hidden_states,
+            return_dict=True,
+        )
+        states, loss, logits = outputs.last_hidden_state, None, None
+        if labels is not None:
+            head = self.lm_head
+            loss = chunked_cross_entropy(states.flatten(0, 1), head.weight, head.bias, labels.flatten())
+        if labels is None or logits_to_keep is not None:
+            logits = self.lm_head(states[:, -logits_to_keep:] if logits_to_keep else states)
+        return Seq2SeqLMOutput(
+            loss=loss,
+            logits=logits,
+            past_key_values=outputs.past_key_values,
+            decoder_hidden_states=outputs.decoder_hidden_states,
+            decoder_attentions=outputs.decoder_attentions,
+            cross_attentions=outputs.cross_attentions,
+            encoder_last_hidden_state=outputs.encoder_last_hidden_state,
+            encoder_hidden_states=outputs.encoder_hidden_states,
+            encoder_attentions=outputs.encoder_attentions,
+        )
+
+
+def _between(labels: Tensor) -> Tensor:
+    """From the first token that is to be learnt to the last one, boolean `(batch, length)`."""
+    learnt = labels != -100
+    return (learnt.cumsum(1) > 0) & (learnt.flip(1).cumsum(1) > 0).flip(1)
+
+
+AUTO_CLASSES = {
+    "AutoModel": TransformerSeq2SeqModel,
+    "AutoModelForSeq2SeqLM": TransformerSeq2SeqForConditionalGeneration,
+}
