@@ -119,7 +119,7 @@ def tour() -> None:
     result = text["result"].format(model=measured["accuracy"], baseline=measured["baseline_accuracy"])
     pictures = text["pictures"].format(map=vectors / "word_map.png", curve=classifier / "training_curve.png")
     print(f"\n{result}\n{text['folder'].format(folder=classifier)}\n{pictures}")
-    print(f"{text['push']}\n  hf upload <you>/my-classifier {classifier.as_posix()}\n{text['next']}")
+    print(f"{text['push']}\n  wordemb-hf push {classifier.as_posix()} <you>/my-classifier\n{text['next']}")
     print(text["seconds"].format(seconds=time.monotonic() - started))
 
 

@@ -176,6 +176,7 @@ def folder(tmp_path_factory):
         subsample_threshold=0,
         epochs=4,
         learning_rate=0.1,
+        threads=1,
         fields=["num_ngram_buckets=500", "max_ngrams=30"],
     )
     return output
