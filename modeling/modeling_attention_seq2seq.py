@@ -36,6 +36,17 @@ if TYPE_CHECKING:  # so that its file travels along; a model itself has no use f
 
 
 @dataclass
+class AttentionSeq2SeqEncoderOutput(BaseModelOutputWithPooling):
+    """What the encoder returns: that of every encoder, and where the source has a token.
+
+    Args:
+        attention_mask: boolean `(batch, source length)`: `generate()` hands on nothing else of the source.
+    """
+
+    attention_mask: Tensor | None = None
+
+
+@dataclass
 class AttentionSeq2SeqModelOutput(Seq2SeqModelOutput):
     """What `AttentionSeq2SeqModel` returns: that of every encoder–decoder, and the vector of the source.
 
@@ -129,7 +140,7 @@ class AttentionSeq2SeqEncoder(nn.Module):
         inputs_embeds: Tensor | None = None,
         output_hidden_states: bool | None = None,
         **kwargs,
-    ) -> BaseModelOutputWithPooling:
+    ) -> AttentionSeq2SeqEncoderOutput:
         """Read sources.
 
         Args:
@@ -138,8 +149,8 @@ class AttentionSeq2SeqEncoder(nn.Module):
             output_hidden_states: also return `hidden_states`: the word vectors and the states of each layer.
 
         Returns:
-            `last_hidden_state (batch, source length, hidden_size)`, zero where padded, and
-            `pooler_output (batch, hidden_size)`.
+            `last_hidden_state (batch, source length, hidden_size)`, zero where padded, `pooler_output (batch,
+            hidden_size)`, and `attention_mask (batch, source length)`.
         """
         length = given_length(input_ids, inputs_embeds)
         embedded, mask = embed_words(
@@ -148,9 +159,10 @@ class AttentionSeq2SeqEncoder(nn.Module):
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
         outputs = self._read(self.dropout(embedded), mask, output_hidden_states)
-        return BaseModelOutputWithPooling(
+        return AttentionSeq2SeqEncoderOutput(
             last_hidden_state=outputs[-1][:, :length],
             pooler_output=self.summary(outputs[-1], mask),
+            attention_mask=mask[:, :length],
             hidden_states=tuple(layer[:, :length] for layer in (embedded, *outputs)) if output_hidden_states else None,
         )
 
@@ -251,7 +263,10 @@ class AttentionSeq2SeqModel(AttentionSeq2SeqPreTrainedModel):
                 input_ids, attention_mask, inputs_embeds, output_hidden_states=output_hidden_states, return_dict=True
             )
         source, source_layers = encoder_outputs[0], getattr(encoder_outputs, "hidden_states", None)
-        source_mask = self._source_mask(source, input_ids, attention_mask)
+        source_mask = getattr(encoder_outputs, "attention_mask", None)
+        if source_mask is None:  # the encoder was another one
+            source_mask = torch.ones_like(source[..., 0]) if attention_mask is None else attention_mask
+        source_mask = source_mask.bool()
         pooled = getattr(encoder_outputs, "pooler_output", None)
         if pooled is None:
             pooled = self.encoder.summary(source, source_mask)
@@ -298,14 +313,6 @@ class AttentionSeq2SeqModel(AttentionSeq2SeqPreTrainedModel):
     def prepare_decoder_input_ids_from_labels(self, labels: Tensor) -> Tensor:
         """What the decoder reads when it is to write `labels (batch, length)`; transformers' collators ask for it."""
         return shift_right(labels, self.config.pad_token_id, self.config.decoder_start_token_id)
-
-    def _source_mask(self, source: Tensor, input_ids: Tensor | None, attention_mask: Tensor | None) -> Tensor:
-        """Where the source has a token, boolean `(batch, source length)`."""
-        if attention_mask is not None:
-            return attention_mask.bool()
-        if input_ids is not None and self.config.pad_token_id is not None:
-            return input_ids != self.config.pad_token_id
-        return torch.ones(source.shape[:2], dtype=torch.bool, device=source.device)
 
     def _begin(
         self, past: RecurrentCache | None, pooled: Tensor, source: Tensor
