@@ -11,7 +11,6 @@ from .vocabulary import build_tokenizer, extend_tokenizer, vocabulary_ngrams, vo
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-    from .encoding import EncodedTexts
     from .vectors import KeyedVectors
 
 
@@ -105,15 +104,20 @@ def _vectors_and_tokenizer(source: Path) -> "tuple[KeyedVectors, PreTrainedToken
     return KeyedVectors(words, table.matrix[rows], compose=table.compose), tokenizer
 
 
-def fit_to_texts(model: "PreTrainedModel", tokenizer: Any, encoded: "EncodedTexts") -> None:
+def fit_to_texts(model: "PreTrainedModel", tokenizer: Any, encoded: Any) -> None:
     """Tell a new model what it wants to know of its vocabulary and its training texts before it is trained.
 
     Args:
         model: a model that has just been made.
         tokenizer: its tokenizer.
-        encoded: the training texts; `rows` are their ids, `labels` the classes of a classifier's.
+        encoded: the training texts; `rows` are their ids, `labels` the classes of a classifier's; of pairs,
+            `longest_target` is how long a text is to be written at most.
     """
     spell_vocabulary(model, tokenizer)
+    if model.config.is_encoder_decoder:
+        from .writing import fit_to_targets
+
+        fit_to_targets(model, tokenizer, encoded.longest_target)
     if hasattr(model.base_model, "set_document_frequencies"):
         from .bag_of_words import fit_bag_of_words
 
@@ -147,7 +151,20 @@ def _boundaries(config: Any, tokenizer: "PreTrainedTokenizerFast") -> dict[str, 
     if getattr(config, "bos_token_id", None) is None:
         return {}
     tokenizer.add_special_tokens({"bos_token": "<s>", "eos_token": "</s>"})
-    return {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    boundaries = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    if config.is_encoder_decoder:
+        end_with(tokenizer, "</s>")
+        boundaries["decoder_start_token_id"] = tokenizer.bos_token_id
+    return boundaries
+
+
+def end_with(tokenizer: "PreTrainedTokenizerFast", token: str) -> None:
+    """Put a special token behind every text: a writer must learn where to stop."""
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"$A {token}", pair=f"$A {token} $B {token}", special_tokens=[(token, tokenizer.vocab[token])]
+    )
 
 
 def _that_gives(tokenizer: "PreTrainedTokenizerFast", config: Any) -> "PreTrainedTokenizerFast":

@@ -8,18 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .baseline import most_frequent_tags as most_frequent_tags
+    from .baseline import nearest_targets as nearest_targets
     from .baseline import tfidf_baseline as tfidf_baseline
     from .classification import ClassificationMetrics as ClassificationMetrics
     from .tagging import TaggingMetrics as TaggingMetrics
+    from .translation import TranslationMetrics as TranslationMetrics
 
 _MODULES = {
     "ClassificationMetrics": "classification",
     "TaggingMetrics": "tagging",
+    "TranslationMetrics": "translation",
     "most_frequent_tags": "baseline",
+    "nearest_targets": "baseline",
     "tfidf_baseline": "baseline",
 }
 
-__all__ = ["ClassificationMetrics", "TaggingMetrics", "most_frequent_tags", "tfidf_baseline"]
+__all__ = ["ClassificationMetrics", "TaggingMetrics", "TranslationMetrics", "most_frequent_tags"]
+__all__ += ["nearest_targets", "tfidf_baseline"]
 
 
 def __getattr__(name: str) -> Any:
