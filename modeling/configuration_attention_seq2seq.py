@@ -33,7 +33,8 @@ class AttentionSeq2SeqConfig(PreTrainedConfig):
         skip_connections: of `elmo`: add what a layer reads to what it gives, from the second one on.
         embedding_dropout: probability of zeroing a component of a word vector in training.
         hidden_dropout_prob: the same between layers, and before the output.
-        initializer_range: random word vectors are uniform between minus and plus this.
+        initializer_range: random word vectors are uniform between minus and plus this; `None` for vectors of length 1,
+            with which scores begin at the size of the states: smaller ones take much longer to learn.
         decoder_start_token_id: what stands before the first word of a target.
     """
 
@@ -67,7 +68,7 @@ class AttentionSeq2SeqConfig(PreTrainedConfig):
     skip_connections: bool = True
     embedding_dropout: float | int = 0.0
     hidden_dropout_prob: float | int = 0.0
-    initializer_range: float | int = 0.1
+    initializer_range: float | int | None = None
     is_encoder_decoder: bool = True
     pad_token_id: int | None = 0
     bos_token_id: int | None = 2
@@ -107,5 +108,5 @@ class AttentionSeq2SeqConfig(PreTrainedConfig):
             value = getattr(self, field)
             if value is not None and not 0 < value < float("inf"):
                 raise ValueError(f"{field} is {value}, but must be above 0, or None")
-        if not 0 < self.initializer_range < float("inf"):
-            raise ValueError(f"initializer_range is {self.initializer_range}, but must be above 0")
+        if self.initializer_range is not None and not 0 < self.initializer_range < float("inf"):
+            raise ValueError(f"initializer_range is {self.initializer_range}, but must be above 0, or None")

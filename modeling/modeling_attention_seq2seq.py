@@ -69,7 +69,7 @@ class AttentionSeq2SeqPreTrainedModel(HubReadyMixin, PreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module):
         if isinstance(module, nn.Embedding):
-            bound = self.config.initializer_range
+            bound = self.config.initializer_range or (3 / module.embedding_dim) ** 0.5
             init.uniform_(module.weight, -bound, bound)
         elif isinstance(module, nn.RNNBase):
             initialize_recurrent(module)
@@ -97,7 +97,7 @@ class AttentionSeq2SeqPreTrainedModel(HubReadyMixin, PreTrainedModel):
         return resized
 
 
-class AttentionSeq2SeqEncoder(nn.Module):
+class _Encoder(nn.Module):
     """Reads the source.
 
     Args:
@@ -186,7 +186,7 @@ class AttentionSeq2SeqModel(AttentionSeq2SeqPreTrainedModel):
 
     def __init__(self, config: AttentionSeq2SeqConfig):
         super().__init__(config)
-        self.encoder = AttentionSeq2SeqEncoder(config)
+        self.encoder = _Encoder(config)
         self.target_embeddings = None
         if not config.share_embeddings:
             self.target_embeddings = nn.Embedding(config.vocab_size, config.embedding_size)

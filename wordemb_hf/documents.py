@@ -19,6 +19,7 @@ from .vectors import KeyedVectors
 _BASELINE = "baseline_"
 # Config fields that every model has or that the card shows elsewhere.
 _ELSEWHERE = {"id2label", "label2id", "auto_map", "architectures", "transformers_version", "model_type", "dtype"}
+_ELSEWHERE |= {"custom_pipelines", "is_encoder_decoder"}
 
 
 def document_vectors(

@@ -77,6 +77,9 @@ def finetune(
         Path | None, model_option("Start from these word vectors, of any format.", "FOLDER|FILE")
     ] = None,
     model: Annotated[str | None, model_option("Start from this model, not from nothing.", "FOLDER|HUB")] = None,
+    encoder: Annotated[
+        str | None, model_option("Start the encoder from this bilstm or elmo.", "FOLDER|HUB")
+    ] = None,
     epochs: Annotated[int | None, training_option("Passes over the data, at most.", "N", "preset")] = None,
     patience: Annotated[int, training_option("Epochs without a better one before it stops; 0 for never.", "N")] = 5,
     batch_size: Annotated[int, training_option("Texts in a batch.", "N")] = 32,
@@ -124,6 +127,8 @@ def finetune(
         raise UserError(f"batch_size is {batch_size} and max_length {max_length}, but both must be at least 1")
     if model and (vectors or settings):
         raise UserError("--model brings its own word vectors and settings: leave --vectors and --set out")
+    if encoder and (model or vectors):
+        raise UserError("--encoder brings its own word vectors: leave --model and --vectors out")
     job = job_for_data(data, task, family)
     column = target_column if job.auto_class == "AutoModelForSeq2SeqLM" else label_column
     if family not in job.presets:
@@ -141,6 +146,7 @@ def finetune(
     from .documents import document_labeller
     from .loading import label_ids, load_for_labels
     from .new_models import fit_to_texts, model_from_vectors, new_model
+    from .pretrained_encoders import model_with_encoder
     from .reports import told
     from .training import TrainingSettings, make_accelerator, train
 
@@ -164,6 +170,10 @@ def finetune(
     if model:
         labeller, tokenizer = load_for_labels(model, job.auto_class, labels)
         job.check(labeller.config, parts.train)
+    elif encoder:
+        labeller, tokenizer = model_with_encoder(
+            job.auto_class, family, fields, parts.train.texts, encoder, min_count, max_length
+        )
     elif vectors:
         labeller, tokenizer = model_from_vectors(
             job.auto_class, family, fields, labels, parts.train.texts, vectors, min_count, max_length

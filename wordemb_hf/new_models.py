@@ -40,7 +40,7 @@ def new_model(
         ngrams=ngrams_read(config),
         **tokenizer_options,
     )
-    boundaries = _boundaries(config, tokenizer)
+    boundaries = boundaries_of(config, tokenizer)
     return _model(auto_class, family, {**fields, **boundaries}, labels, len(tokenizer)), tokenizer
 
 
@@ -73,7 +73,7 @@ def model_from_vectors(
     width = vectors.matrix.shape[1]
     if fields.get(field, width) != width:
         raise UserError(f"{field} is {fields[field]}, but the vectors in {source} have width {width}: leave it out")
-    boundaries = _boundaries(config, tokenizer)
+    boundaries = boundaries_of(config, tokenizer)
     model = _model(auto_class, family, {**fields, **boundaries, field: width}, labels, len(tokenizer))
     spell_vocabulary(model, tokenizer)  # before: a vector that is made of n-grams depends on which they are
     _start_from(model, tokenizer, vectors)
@@ -146,7 +146,7 @@ def _model(
     return getattr(transformers, auto_class).from_config(config)
 
 
-def _boundaries(config: Any, tokenizer: "PreTrainedTokenizerFast") -> dict[str, int | None]:
+def boundaries_of(config: Any, tokenizer: "PreTrainedTokenizerFast") -> dict[str, int | None]:
     """Fields for a family that puts words of its own around every text, which the tokenizer is then given."""
     if getattr(config, "bos_token_id", None) is None:
         return {}

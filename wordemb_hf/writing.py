@@ -95,11 +95,15 @@ def search_with(model: Any, beams: int | None, length_penalty: float | None) -> 
 
 
 def plain_form(tokenizer: Any, text: str) -> str:
-    """A text as the model could write it: in lower case or normalized, where its tokenizer makes it so.
+    """A text as the model could write it: in lower case, normalized or in pieces, where its tokenizer makes it so.
 
     Measured against a target in another form, a perfect model would be wrong.
     """
-    normalizer = tokenizer.backend_tokenizer.normalizer
+    backend = tokenizer.backend_tokenizer
+    normalizer = backend.normalizer
+    if backend.decoder is None and backend.pre_tokenizer is not None:  # words are joined by spaces, whatever they are
+        text = text if normalizer is None else normalizer.normalize_str(text)
+        return " ".join(word for word, _ in backend.pre_tokenizer.pre_tokenize_str(text))
     if normalizer is not None:
         if normalizer.normalize_str("Ａ").endswith(("A", "a")):
             text = unicodedata.normalize("NFKC", text).replace("’", "'")
