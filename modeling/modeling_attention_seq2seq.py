@@ -1,7 +1,7 @@
 """A recurrent encoder–decoder with attention: one network reads a text, another one writes a text and looks back.
 
-Sutskever et al. 2014, "Sequence to Sequence Learning with Neural Networks"; Bahdanau et al. 2015 (additive attention, an
-encoder that reads in both directions); Luong et al. 2015 (multiplicative and local attention, input feeding).
+Sutskever et al. 2014, "Sequence to Sequence Learning with Neural Networks"; Bahdanau et al. 2015 (additive attention,
+an encoder that reads in both directions); Luong et al. 2015 (multiplicative and local attention, input feeding).
 
 - Steps of training are taken all at once, unless input feeding makes each wait for the one before.
 - `generate()` carries the decoder's states as its cache, so that a word costs the same wherever it stands.
@@ -251,8 +251,8 @@ class AttentionSeq2SeqModel(AttentionSeq2SeqPreTrainedModel):
 
         Returns:
             `last_hidden_state (batch, length, embedding_size)`, from which the next word is predicted, zero where the
-            mask says padding, `encoder_last_hidden_state` and `pooler_output (batch, hidden_size)`. When only the source
-            is read, `last_hidden_state (batch, source length, hidden_size)` are the encoder's states.
+            mask says padding, `encoder_last_hidden_state` and `pooler_output (batch, hidden_size)`. When only the
+            source is read, `last_hidden_state (batch, source length, hidden_size)` are the encoder's states.
         """
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states

@@ -9,11 +9,12 @@ class Seq2SeqPipeline(Pipeline):
     """Writes a text for each text.
 
     `pipeline("wordemb-seq2seq", model=repo, trust_remote_code=True)` makes one. What `generate()` takes (`num_beams`,
-    `length_penalty`, `max_new_tokens`, …) may be given there or with a call; `num_return_sequences` asks for the n best.
+    `length_penalty`, `max_new_tokens`, …) may be given there or with a call; `num_return_sequences` asks for the best.
 
     Returns:
-        For a text a list of `{"generated_text": ...}`, the best first, one unless more are asked for; for a list of texts
-        one such list each. With beams also `score`, the log-probability by the length to the power of `length_penalty`.
+        For a text a list of `{"generated_text": ...}`, the best first, one unless more are asked for; for a list of
+        texts one such list each. With beams also `score`, the log-probability by the length to the power of
+        `length_penalty`.
     """
 
     _load_processor = False

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 from transformers import DataCollatorForSeq2Seq
+
 from wordemb_hf.vocabulary import build_tokenizer
 
 from .models import CASES, Case, each

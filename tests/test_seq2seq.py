@@ -137,7 +137,7 @@ def test_a_tokenizer_without_an_end_gets_one_for_targets():
 # The form in which texts are compared
 
 
-@pytest.mark.parametrize("text", ['Hello, "world"! (It\'s 3.5 o\'clock.)', "我爱Python3,很好!", "a_b e-mail x", ""])
+@pytest.mark.parametrize("text", ["Hello, \"world\"! (It's 3.5 o'clock.)", "我爱Python3,很好!", "a_b e-mail x", ""])
 def test_word_space_gives_the_text_back(text):
     tokenizer = build_tokenizer([text, "more"], kind="word-space", min_count=1, lowercase=False)
     assert tokenizer.decode(tokenizer(text)["input_ids"]) == text

@@ -77,9 +77,7 @@ def finetune(
         Path | None, model_option("Start from these word vectors, of any format.", "FOLDER|FILE")
     ] = None,
     model: Annotated[str | None, model_option("Start from this model, not from nothing.", "FOLDER|HUB")] = None,
-    encoder: Annotated[
-        str | None, model_option("Start the encoder from this bilstm or elmo.", "FOLDER|HUB")
-    ] = None,
+    encoder: Annotated[str | None, model_option("Start the encoder from this bilstm or elmo.", "FOLDER|HUB")] = None,
     epochs: Annotated[int | None, training_option("Passes over the data, at most.", "N", "preset")] = None,
     patience: Annotated[int, training_option("Epochs without a better one before it stops; 0 for never.", "N")] = 5,
     batch_size: Annotated[int, training_option("Texts in a batch.", "N")] = 32,
@@ -105,7 +103,8 @@ def finetune(
     Returns:
         What was measured: `dev` and, with a test part, `test`. For a classifier `accuracy`, `macro_f1` and `loss`; for
         a tagger `accuracy`, `loss`, `f1`, `precision` and `recall` of spans or else `macro_f1`, and `types`, the same
-        for each type of span or each tag; for a seq2seq model `loss`, `bleu`, `chrf`, `rouge_l` and `exact_match`. With `baseline` its figures on the last part, `baseline_accuracy` and so on.
+        for each type of span or each tag; for a seq2seq model `loss`, `bleu`, `chrf`, `rouge_l` and `exact_match`. With
+        `baseline` its figures on the last part, `baseline_accuracy` and so on.
 
     Raises:
         UserError: for data that cannot be read, a single class, an unknown label, an impossible setting, or an output

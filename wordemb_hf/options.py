@@ -13,9 +13,7 @@ TextColumn = Annotated[
 LabelColumn = Annotated[
     str, typer.Option(help="Column of the label in jsonl and csv.", rich_help_panel=DATA, metavar="NAME")
 ]
-TargetColumn = Annotated[
-    str, typer.Option(help="Column of the text to write.", rich_help_panel=DATA, metavar="NAME")
-]
+TargetColumn = Annotated[str, typer.Option(help="Column of the text to write.", rich_help_panel=DATA, metavar="NAME")]
 Beams = Annotated[
     int | None,
     typer.Option(help="Texts that are followed at a time, to write the best.", show_default="the model's", metavar="N"),

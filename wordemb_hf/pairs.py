@@ -1,9 +1,9 @@
 """Pairs of texts, a source and a target, to learn to write the one for the other.
 
-    .tsv       `source<TAB>target`, or a header with both columns
-    .csv       a header; cells may be quoted
-    .jsonl     one JSON object a line
-    .parquet   both columns as text
+.tsv       `source<TAB>target`, or a header with both columns
+.csv       a header; cells may be quoted
+.jsonl     one JSON object a line
+.parquet   both columns as text
 """
 
 import random

@@ -85,8 +85,8 @@ def evaluate(
 
     Returns:
         `loss`, `accuracy`, and `macro_f1`; of a tagger of spans `f1`, `precision` and `recall` in its place, and of any
-        tagger `types`, the same for each type or tag; of a language model `loss` and `perplexity` of a token; of an encoder–decoder `loss`,
-        `bleu`, `chrf`, `rouge_l` and `exact_match`.
+        tagger `types`, the same for each type or tag; of a language model `loss` and `perplexity` of a token; of an
+        encoder–decoder `loss`, `bleu`, `chrf`, `rouge_l` and `exact_match`.
 
     Raises:
         UserError: for data or a model that cannot be read, or a label that the model does not know.

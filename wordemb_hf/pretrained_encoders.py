@@ -64,7 +64,7 @@ def _fields_of(config: Any, encoder: str) -> dict[str, Any]:
     """The fields that make an encoder of the same shape."""
     if config.model_type == "wordemb_bilstm":
         if config.character_encoder != "none":
-            raise UserError(f"{encoder} reads the spelling of words (character_encoder), which an encoder here does not")
+            raise UserError(f"{encoder} reads the spelling of words (character_encoder), and an encoder here does not")
         return {
             "encoder_type": "recurrent",
             "cell_type": "lstm",

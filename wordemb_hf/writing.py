@@ -1,7 +1,6 @@
 """Models that write a text for a text, at work: in batches, on one process or many."""
 
 import unicodedata
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np

@@ -12,10 +12,10 @@ import evaluate
 from ..errors import UserError
 
 _DESCRIPTION = """\
-BLEU: how many of the words, pairs, triples and fours of the predictions stand in the reference, over the whole corpus, \
-with a penalty for texts that are too short. chrF: the same of up to six characters, precision and recall. ROUGE-L: the \
-F1 of the longest sequence of words that both texts have in this order, a mean over texts. Exact match: the share of \
-texts that equal their reference.
+BLEU: how many of the words, pairs, triples and fours of the predictions stand in the reference, over the whole \
+corpus, with a penalty for texts that are too short. chrF: the same of up to six characters, precision and recall. \
+ROUGE-L: the F1 of the longest sequence of words that both texts have in this order, a mean over texts. Exact match: \
+the share of texts that equal their reference.
 """
 
 _INPUTS = """
@@ -87,7 +87,7 @@ class TranslationMetrics(evaluate.Metric):
 
 
 def rouge_l(prediction: Sequence[str], reference: Sequence[str]) -> float:
-    """F1 of the longest common subsequence of two texts (Lin 2004, section 3.1, with beta 1); 1 where both are empty."""
+    """F1 of the longest common subsequence of two texts (Lin 2004, section 3.1, beta 1); 1 where both are empty."""
     if not prediction or not reference:
         return float(not prediction and not reference)
     common = longest_common_subsequence(prediction, reference)
