@@ -6,6 +6,8 @@ feeding (section 3.3) the attentional state goes back into the first layer at th
 where it has looked; as in Bahdanau et al. 2015, steps then have to be taken one by one.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -128,10 +130,9 @@ class AttentionDecoder(nn.Module):
 
 def _cell(layer: nn.Module, inputs: Tensor, state: State) -> State:
     """One step of a layer, `(batch, input_size)`."""
-    assert isinstance(layer, nn.RNNBase)
-    weights = layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0, layer.bias_hh_l0
-    if isinstance(layer, nn.LSTM):
-        hidden, cell = torch.lstm_cell(inputs, state, *weights)
+    weights: Any = layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0, layer.bias_hh_l0
+    if state[1] is not None:
+        hidden, cell = torch.lstm_cell(inputs, (state[0], state[1]), *weights)
         return hidden, cell
     return torch.gru_cell(inputs, state[0], *weights), None
 

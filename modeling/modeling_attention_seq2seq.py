@@ -9,7 +9,7 @@ an encoder that reads in both directions); Luong et al. 2015 (multiplicative and
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -82,14 +82,14 @@ class AttentionSeq2SeqPreTrainedModel(HubReadyMixin, PreTrainedModel):
             init.ones_(module.scale)
 
     def get_input_embeddings(self) -> nn.Embedding:
-        return self.base_model.encoder.word_embeddings
+        return cast(AttentionSeq2SeqModel, self.base_model).encoder.word_embeddings
 
-    def set_input_embeddings(self, value: nn.Embedding):
-        self.base_model.encoder.word_embeddings = value
+    def set_input_embeddings(self, value: nn.Module):
+        cast(AttentionSeq2SeqModel, self.base_model).encoder.word_embeddings = cast(nn.Embedding, value)
 
     def _resize_token_embeddings(self, new_num_tokens, pad_to_multiple_of=None, mean_resizing=True):
         resized = super()._resize_token_embeddings(new_num_tokens, pad_to_multiple_of, mean_resizing)
-        model = self.base_model
+        model = cast(AttentionSeq2SeqModel, self.base_model)
         if model.target_embeddings is not None:
             model.target_embeddings = self._get_resized_embeddings(
                 model.target_embeddings, new_num_tokens, pad_to_multiple_of, mean_resizing
@@ -158,7 +158,7 @@ class _Encoder(nn.Module):
         )
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
-        outputs = self._read(self.dropout(embedded), mask, output_hidden_states)
+        outputs = self._read(self.dropout(embedded), mask, bool(output_hidden_states))
         return AttentionSeq2SeqEncoderOutput(
             last_hidden_state=outputs[-1][:, :length],
             pooler_output=self.summary(outputs[-1], mask),
@@ -281,10 +281,10 @@ class AttentionSeq2SeqModel(AttentionSeq2SeqPreTrainedModel):
             answer.decoder_hidden_states = source_layers
             return answer
         length = given_length(decoder_input_ids, decoder_inputs_embeds)
-        words, mask = embed_words(
+        words, target_mask = embed_words(
             self.output_embeddings(), decoder_input_ids, decoder_attention_mask, decoder_inputs_embeds, None
         )
-        mask = None if decoder_attention_mask is None else mask
+        mask = None if decoder_attention_mask is None else target_mask
         if use_cache and past_key_values is None:
             past_key_values = RecurrentCache(self.config.decoder_layers + 2)
         states, fed, keys = self._begin(past_key_values, pooled, source)
@@ -303,7 +303,7 @@ class AttentionSeq2SeqModel(AttentionSeq2SeqPreTrainedModel):
         if past_key_values is not None:
             past_key_values.store([*states, (fed, None), (keys, None)], length)
         answer.last_hidden_state = outputs[:, :length]
-        answer.past_key_values = past_key_values
+        answer.past_key_values = cast(Any, past_key_values)  # their type is that of attention's cache alone
         if output_attentions:
             answer.cross_attentions = (weights[:, :length].unsqueeze(1),)
         if output_hidden_states:

@@ -22,10 +22,10 @@ class Seq2SeqPipeline(Pipeline):
     _load_feature_extractor = False
     _load_tokenizer = True
 
-    def _sanitize_parameters(self, truncation: bool = True, **generate_options: Any):
+    def _sanitize_parameters(self, truncation=True, **generate_options):
         return {"truncation": truncation}, generate_options, {}
 
-    def preprocess(self, input_: str, truncation: bool = True) -> dict[str, Any]:
+    def preprocess(self, input_: Any, truncation: Any = True) -> dict[str, Any]:  # type: ignore[override]
         """A text as ids; one that is longer than the tokenizer's limit is cut."""
         if not isinstance(input_, str):
             raise ValueError(f"a text is expected, not {type(input_).__name__}")
@@ -33,16 +33,17 @@ class Seq2SeqPipeline(Pipeline):
         limited = truncation and self.tokenizer.model_max_length < 1_000_000
         return dict(self.tokenizer(input_, truncation=limited, return_tensors="pt"))
 
-    def _forward(self, model_inputs: dict[str, Any], **generate_options: Any) -> dict[str, Any]:
+    def _forward(self, model_inputs: Any, **generate_options: Any) -> Any:
         options = {"return_dict_in_generate": True, "output_scores": True, **generate_options}
         texts = len(model_inputs["input_ids"])
-        written = self.model.generate(**model_inputs, **options)
+        model: Any = self.model
+        written = model.generate(**model_inputs, **options)
         output = {"sequences": written.sequences.view(texts, -1, written.sequences.shape[-1])}
         if getattr(written, "sequences_scores", None) is not None:
             output["scores"] = written.sequences_scores.view(texts, -1)
         return output
 
-    def postprocess(self, model_outputs: dict[str, Any]) -> list[dict[str, Any]]:
+    def postprocess(self, model_outputs: Any) -> list[dict[str, Any]]:  # type: ignore[override]
         """The texts of ids."""
         assert self.tokenizer is not None
         (sequences,) = model_outputs["sequences"]

@@ -41,6 +41,7 @@ def model_with_encoder(
 
     if family != "attention_seq2seq":
         raise UserError(f"family is {family!r}, but only attention_seq2seq has an encoder to start from a model")
+    tokenizer: Any
     with loading(encoder):
         name, options = place_of(encoder)
         trained = transformers.AutoModel.from_pretrained(name, **options)

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
-from transformers import PreTrainedModel
 
 from .batching import by_length
 from .encoding import EncodedTexts
@@ -18,7 +17,7 @@ MOST_TOKENS = 512  # where the model does not say how long its texts may be
 
 
 def write_texts(
-    model: PreTrainedModel, tokenizer: Any, encoded: EncodedTexts, accelerator: Accelerator, **options: Any
+    model: Any, tokenizer: Any, encoded: EncodedTexts, accelerator: Accelerator, **options: Any
 ) -> list[list[dict[str, Any]]]:
     """What a model writes for each text, in the texts' order.
 
