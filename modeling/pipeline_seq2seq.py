@@ -17,10 +17,10 @@ class Seq2SeqPipeline(Pipeline):
         `length_penalty`.
     """
 
-    _load_processor = False
-    _load_image_processor = False
-    _load_feature_extractor = False
-    _load_tokenizer = True
+    _load_processor: Any = False
+    _load_image_processor: Any = False
+    _load_feature_extractor: Any = False
+    _load_tokenizer: Any = True
 
     def _sanitize_parameters(self, truncation=True, **generate_options):
         return {"truncation": truncation}, generate_options, {}
@@ -33,7 +33,7 @@ class Seq2SeqPipeline(Pipeline):
         limited = truncation and self.tokenizer.model_max_length < 1_000_000
         return dict(self.tokenizer(input_, truncation=limited, return_tensors="pt"))
 
-    def _forward(self, model_inputs: Any, **generate_options: Any) -> Any:
+    def _forward(self, model_inputs: Any, **generate_options: Any) -> Any:  # type: ignore[override]
         options = {"return_dict_in_generate": True, "output_scores": True, **generate_options}
         texts = len(model_inputs["input_ids"])
         model: Any = self.model

@@ -140,6 +140,7 @@ def _parquet_rows(path: Path, text_column: str, target_column: str) -> Iterator[
             for batch in file.iter_batches(columns=columns):
                 for row in batch.to_pylist():
                     line += 1
-                    yield line, *(text_cell(path, line, row, column) for column in columns)
+                    source, target = (text_cell(path, line, row, column) for column in columns)
+                    yield line, source, target
     except (pyarrow.ArrowException, OSError) as error:
         raise UserError(f"{path} cannot be read as parquet: {' '.join(str(error).split())[:200]}") from None

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ..batching import Batch
     from ..encoding import EncodedTexts
+    from ..tasks.seq2seq import EncodedPairs
 
 __all__ = ["Job", "job_for_data", "job_for_model"]
 
@@ -38,7 +39,7 @@ class Source(Protocol):
         ...
 
     @property
-    def encoded(self) -> "EncodedTexts":
+    def encoded(self) -> "EncodedTexts | EncodedPairs":
         """The texts as they are trained on."""
         ...
 
