@@ -123,7 +123,8 @@ SEQ2SEQ: dict[str, Preset] = {
     "attention_seq2seq": Preset(
         learning_rate=2e-3,
         epochs=20,
-        settings={"embedding_dropout": 0.2, "hidden_dropout_prob": 0.2},
+        # As good as additive attention on commands of SCAN, and a training takes a third of the time.
+        settings={"attention_score": "general", "embedding_dropout": 0.2, "hidden_dropout_prob": 0.2},
     ),
 }
 
