@@ -54,6 +54,7 @@ setup(
         "evaluate>=0.4.6",
         "matplotlib>=3.9",
         "numpy>=2.0",
+        "sacrebleu>=2.4",
         "scikit-learn>=1.5.2",
         "scipy>=1.14.1",
         "seqeval>=1.2.2",

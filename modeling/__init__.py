@@ -8,6 +8,11 @@ from typing import Any
 
 # One line for each family: `configuration_<family>.py` holds the first class, `modeling_<family>.py` the others.
 FAMILIES: dict[str, tuple[str, ...]] = {
+    "attention_seq2seq": (
+        "AttentionSeq2SeqConfig",
+        "AttentionSeq2SeqModel",
+        "AttentionSeq2SeqForConditionalGeneration",
+    ),
     "bilstm": (
         "BiLSTMConfig",
         "BiLSTMModel",

@@ -20,6 +20,9 @@ else:
 class HubReadyMixin(_Mixin):
     """Writes the complete `auto_map` and the code files; stands before `PreTrainedModel` among the bases.
 
+    A module's table `PIPELINES` names the pipelines that travel with its models: task to the pipeline's file and class,
+    and to the Auto class that loads its model. The module imports that file, so that it is copied too.
+
     transformers maps only the class that is saved, and only after `register_for_auto_class`. A user who fine-tunes a
     head from a folder needs the others as well, so the whole `AUTO_CLASSES` table of the model's own module is written.
     """
@@ -40,6 +43,12 @@ class HubReadyMixin(_Mixin):
                 auto_class: _file_and_name(target)
                 for auto_class, target in {"AutoConfig": cls.config_class, **table}.items()
             }
+            # Pipelines that transformers does not have; written anew, since loading one puts classes into the config.
+            pipelines = getattr(sys.modules[cls.__module__], "PIPELINES", {})
+            if pipelines:
+                self.config.custom_pipelines = {
+                    task: {"impl": target, "pt": [auto_class]} for task, (target, auto_class) in pipelines.items()
+                }
             # transformers copies the module, and the siblings that it imports, of a class that has a name here.
             cls.register_for_auto_class(next(auto_class for auto_class, model in table.items() if model is cls))
         elif "_auto_class" not in vars(cls):

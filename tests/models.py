@@ -185,6 +185,15 @@ def _lstms(*stacks: str) -> set[str]:
     return {f"readings.{stack}.layers.{layer}.lstm.{name}" for stack in stacks for layer in (0, 1) for name in names}
 
 
+SEQ2SEQ = {"vocab_size": VOCABULARY, "embedding_size": 6, "hidden_size": 8, "attention_size": 5}
+SEQ2SEQ |= {"bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
+
+
+def _target(ids: Tensor) -> Batch:
+    """A target as long as its source, and padded as it is."""
+    return {"decoder_input_ids": (ids % 7 + 2).where(ids != 0, 0), "decoder_attention_mask": (ids != 0).long()}
+
+
 BILSTM = {"vocab_size": VOCABULARY, "embedding_size": 6, "hidden_size": 8, "max_characters": 6}
 BILSTM |= {"character_embedding_size": 4, "character_hidden_size": 4, "classifier_dropout": 0.0}
 
@@ -232,6 +241,59 @@ def _weigh_features(model: PreTrainedModel) -> None:
 
 
 FAMILIES = [
+    Family(
+        name="attention_seq2seq",
+        variants={
+            "dot": {**SEQ2SEQ, "attention_score": "dot", "bidirectional": False, "cell_type": "lstm"},
+            "fed": {**SEQ2SEQ, "input_feeding": True, "decoder_layers": 2},
+            "elmo": {**SEQ2SEQ, "encoder_type": "elmo", "embedding_size": 4, "encoder_cell_size": 7},
+            "local": {
+                **SEQ2SEQ,
+                "attention_score": "general",
+                "attention_span": "local",
+                "attention_window": 2,
+                "encoder_layers": 2,
+                "decoder_layers": 2,
+                "share_embeddings": False,
+                "cell_type": "lstm",
+            },
+            "additive": {**SEQ2SEQ, "share_embeddings": False},
+        },
+        refused=[
+            ("vocab_size", 0),
+            ("embedding_size", 0),
+            ("hidden_size", 7),
+            ("hidden_size", 0),
+            ("encoder_type", "cnn"),
+            ("encoder_layers", 0),
+            ("decoder_layers", 0),
+            ("cell_type", "rnn"),
+            ("attention_score", "cosine"),
+            ("attention_span", "local-m"),
+            ("attention_window", 0),
+            ("attention_size", 0),
+            ("encoder_cell_size", 0),
+            ("cell_clip", 0),
+            ("projection_clip", float("nan")),
+            ("embedding_dropout", 1),
+            ("hidden_dropout_prob", -0.1),
+            ("initializer_range", float("nan")),
+            ("pad_token_id", 30000),
+            ("bos_token_id", -1),
+            ("decoder_start_token_id", 30000),
+        ],
+        sees_context=True,
+        own_tasks={
+            "AutoModel": Task(
+                outputs={
+                    "last_hidden_state": ("batch", "length", "embedding_size"),
+                    "pooler_output": ("batch", "hidden_size"),
+                },
+                pipeline="feature-extraction",
+            )
+        },
+        inputs=dict.fromkeys(("dot", "fed", "elmo", "local", "additive"), _target),
+    ),
     Family(
         name="bow",
         variants={

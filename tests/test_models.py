@@ -142,7 +142,10 @@ def test_texts_of_no_tokens(case, dtype, masked):
     empty = torch.zeros((2, 0), dtype=dtype)
     model = case.model()
     sizes = {"batch": 2, "length": 0}
-    for name, output in case.outputs(model, input_ids=empty, **({"attention_mask": empty} if masked else {})).items():
+    inputs = {"input_ids": empty, **({"attention_mask": empty} if masked else {})}
+    if model.config.is_encoder_decoder:
+        inputs["decoder_input_ids"] = empty
+    for name, output in case.outputs(model, **inputs).items():
         assert output.shape == shape_of(case, name, sizes)
         assert output.isfinite().all()
 
@@ -153,21 +156,24 @@ def test_tuples_and_hidden_states(case):
     with torch.no_grad():
         plain, full = model(**batch), model(**batch, output_hidden_states=True)
         values = model(**batch, return_dict=False, output_hidden_states=True)
-    name = "decoder_hidden_states" if model.config.is_encoder_decoder else "hidden_states"
-    assert getattr(plain, name) is None
+    two = model.config.is_encoder_decoder
+    states = ["encoder_hidden_states", "decoder_hidden_states"] if two else ["hidden_states"]
+    assert all(getattr(plain, name) is None for name in states)
     assert isinstance(values, tuple)
     close(values, full.to_tuple())
     if case.family.counts_words:
         assert full.hidden_states is None
         return
-    assert full[name]
-    for state in full[name]:
-        assert state.shape[:2] == batch["input_ids"].shape and state.isfinite().all()
+    for name in states:
+        assert full[name]
+        for state in full[name]:
+            assert state.shape[:2] == batch["input_ids"].shape and state.isfinite().all()
     if "last_hidden_state" in case.task.outputs and not case.family.mixes_layers:
-        assert torch.equal(full[name][-1], full.last_hidden_state)
+        assert torch.equal(full[states[-1]][-1], full.last_hidden_state)
     model.config.output_hidden_states = True
     with torch.no_grad():
-        close(model(**batch)[name], full[name])
+        for name in states:
+            close(model(**batch)[name], full[name])
 
 
 @each([case for case in CASES if case.family.attends])

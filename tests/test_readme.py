@@ -24,6 +24,7 @@ READMES = {
         "texts": "texts.txt",
         "names": "my-names",
         "unseen": "other-text.txt",
+        "pairs": "my-pairs.tsv",
         "words": ["tea", "coffee", "and", "water", "with", "milk", "is", "it", "going", "to", "rain", "tomorrow"],
         "joined": " ",
     },
@@ -33,6 +34,7 @@ READMES = {
         "texts": "文本.txt",
         "names": "我的实体",
         "unseen": "另一份语料.txt",
+        "pairs": "我的句对.tsv",
         "words": list("喝一杯茶明天会下雨吗吃饭看书"),
         "joined": "",
     },
@@ -54,6 +56,8 @@ def there(request, tmp_path, monkeypatch):
 
     for name, count in (("corpus", 200), ("texts", 5), ("unseen", 20)):
         (tmp_path / names[name]).write_text("\n".join(sentence() for _ in range(count)), encoding="utf-8")
+    rows = "".join(f"{sentence()}\t{sentence()}\n" for _ in range(20))
+    (tmp_path / names["pairs"]).write_text(rows, encoding="utf-8")
     (tmp_path / names["data"]).mkdir()
     (tmp_path / names["names"]).mkdir()
     for part, count in (("train", 40), ("dev", 10), ("test", 10)):
@@ -90,6 +94,9 @@ def test_what_a_readme_tells_to_type_works(there, capsys):
         "finetune",
         "predict",
         "pretrain",
+        "predict",
+        "evaluate",
+        "finetune",
         "predict",
         "evaluate",
         "embed",

@@ -39,6 +39,8 @@ METRICS = {
     "perplexity": ("perplexity", "Perplexity"),
     "bleu": ("bleu", "BLEU"),
     "chrf": ("chrf", "chrF"),
+    "rouge_l": ("rouge", "ROUGE-L"),
+    "exact_match": ("exact_match", "Exact match"),
     "loss": ("loss", "Loss"),
 }
 
@@ -79,6 +81,8 @@ CHINESE: dict[str, str] = {
     "Loss": "损失",
     "Support": "个数",
     "TF-IDF + logistic regression": "TF-IDF + 逻辑回归",
+    "Exact match": "完全匹配",
+    "target of the nearest source": "最相近原文的译文",
     "most frequent tag of each word": "每个词最常见的标注",
     "Words with similar vectors lie together": "向量相似的词在一起",
     "Loss and metric in the course of the training": "训练过程中的损失和指标",

@@ -88,7 +88,7 @@ def file_documents(path: Path, text_column: str) -> Iterator[str]:
     """
     if suffix_of(path) == ".txt":
         return (text.strip() for _, text in read_lines(path))
-    return (_cell(path, line, cells, text_column) for line, cells in _records(path, (text_column,)))
+    return (text_cell(path, line, cells, text_column) for line, cells in _records(path, (text_column,)))
 
 
 def read_examples(path: str | Path, *, text_column: str = "text", label_column: str = "label") -> Examples:
@@ -102,14 +102,11 @@ def read_examples(path: str | Path, *, text_column: str = "text", label_column: 
     """
     path = Path(path)
     check_file(path, EXAMPLE_SUFFIXES)
-    if suffix_of(path) == ".tsv":
-        records = _labelled_tsv(path, text_column, label_column)
-    else:
-        records = _records(path, (text_column, label_column))
+    records = example_records(path, text_column, label_column, (label_column, text_column), "label<TAB>text")
     examples = Examples([], [], str(path))
     for line, cells in records:
-        examples.texts.append(_cell(path, line, cells, text_column))
-        examples.labels.append(_cell(path, line, cells, label_column, integers=True))
+        examples.texts.append(text_cell(path, line, cells, text_column))
+        examples.labels.append(text_cell(path, line, cells, label_column, integers=True))
         if not examples.labels[-1]:
             raise UserError(f"{path}, line {line}: the {label_column} is empty")
     if not examples.texts:
@@ -377,18 +374,32 @@ def _records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
         yield line, dict(zip(header, row, strict=True))
 
 
-def _labelled_tsv(path: Path, text_column: str, label_column: str) -> Iterator[Record]:
-    _, first = next(_tsv_rows(path), (0, []))
-    if {text_column, label_column} <= {cell.strip() for cell in first}:
-        yield from _records(path, (text_column, label_column))
+def example_records(
+    path: Path, text_column: str, other_column: str, order: tuple[str, str], shown: str
+) -> Iterator[Record]:
+    """The records of a .csv, .jsonl or .tsv file with two columns; a .tsv may be without a header.
+
+    Args:
+        path: the file.
+        text_column: one column.
+        other_column: the other one.
+        order: both of them, in the order of a line without a header.
+        shown: such a line, for messages.
+
+    Raises:
+        UserError: for what is wrong in the header or in a line.
+    """
+    _, first = next(_tsv_rows(path), (0, [])) if suffix_of(path) == ".tsv" else (0, [])
+    if suffix_of(path) != ".tsv" or {text_column, other_column} <= {cell.strip() for cell in first}:
+        yield from _records(path, (text_column, other_column))
         return
     for line, text in read_lines(path):
         if not text.strip():
             continue
-        label, tab, rest = text.partition("\t")
+        before, tab, rest = text.partition("\t")
         if not tab:
-            raise UserError(f"{path}, line {line}: no tab; a line without a header above it is label<TAB>text")
-        yield line, {label_column: label, text_column: rest}
+            raise UserError(f"{path}, line {line}: no tab; a line without a header above it is {shown}")
+        yield line, {order[0]: before, order[1]: rest}
 
 
 def _tsv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -448,7 +459,12 @@ def check_columns(where: str, wanted: Sequence[str], present: Sequence[str]) -> 
             raise UserError(f"{where} has no column {column!r}; it has {listed}")
 
 
-def _cell(path: Path, line: int, cells: dict[str, object], column: str, *, integers: bool = False) -> str:
+def text_cell(path: Path, line: int, cells: dict[str, object], column: str, *, integers: bool = False) -> str:
+    """A cell of a record, stripped of surrounding white space.
+
+    Raises:
+        UserError: when it holds no text, or, with `integers`, no integer either.
+    """
     value = cells[column]
     if integers and type(value) is int:  # not a boolean, which is an int too
         value = str(value)

@@ -19,6 +19,7 @@ from .vectors import KeyedVectors
 _BASELINE = "baseline_"
 # Config fields that every model has or that the card shows elsewhere.
 _ELSEWHERE = {"id2label", "label2id", "auto_map", "architectures", "transformers_version", "model_type", "dtype"}
+_ELSEWHERE |= {"custom_pipelines", "is_encoder_decoder"}
 
 
 def document_vectors(
@@ -129,7 +130,7 @@ def document_labeller(
     card_language: str | None = None,
     **facts_of_task: Any,
 ) -> None:
-    """Tell of a classifier or a tagger that has just been saved in `folder`.
+    """Tell of a classifier, a tagger or a model that writes texts for texts, which has just been saved in `folder`.
 
     Args:
         folder: where the model is and the files go.
@@ -158,7 +159,7 @@ def document_labeller(
     facts = ModelCardFacts(
         **_common(folder, model, name, result, card_language),
         language=language,
-        labels=list(id2label.values()),
+        labels=None if model.config.is_encoder_decoder else list(id2label.values()),
         dataset_name=dataset,
         dataset_sizes={name: len(part) for name, part in sizes.items() if part is not None},
         metrics={

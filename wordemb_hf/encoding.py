@@ -74,9 +74,10 @@ class EncodedTexts:
         They hold `input_ids` and `attention_mask (batch, length)`, `labels (batch,)` if known, and what else the
         tokenizer returns, such as `character_ids (batch, length, max_characters)`, with zeros for padding.
         """
-        return LazyBatches(indices, self._collate)
+        return LazyBatches(indices, self.collate)
 
-    def _collate(self, indices: np.ndarray) -> Batch:
+    def collate(self, indices: np.ndarray) -> Batch:
+        """One such batch."""
         rows = [self.rows[index] for index in indices]
         arrays = {
             "input_ids": pad_rows(rows, self._pad),

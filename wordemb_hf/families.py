@@ -180,9 +180,18 @@ TAGGING: dict[str, Preset] = {
     "word2vec": Preset(learning_rate=1e-2, epochs=20),
 }
 
+SEQ2SEQ: dict[str, Preset] = {
+    "attention_seq2seq": Preset(
+        learning_rate=2e-3,
+        epochs=20,
+        # As good as additive attention on commands of SCAN, and a training takes a third of the time.
+        settings={"attention_score": "general", "embedding_dropout": 0.2, "hidden_dropout_prob": 0.2},
+    ),
+}
+
 # Fields that may hold the width of a word vector, in the order in which they are looked for.
 _WIDTHS = ("projection_size", "embedding_size", "hidden_size")
-_FROM_DATA = ("vocab_size", "pad_token_id", "num_labels", "id2label", "label2id")
+_FROM_DATA = ("vocab_size", "pad_token_id", "decoder_start_token_id", "num_labels", "id2label", "label2id")
 
 
 def check_family(family: str) -> None:

@@ -13,12 +13,13 @@ from .options import (
     CardLanguage,
     LabelColumn,
     Language,
-    Lowercase,
+    LowercaseOfTask,
     MinCount,
     MixedPrecision,
     OutputFolderOrNone,
     Overwrite,
     Seed,
+    TargetColumn,
     TextColumn,
     TokenizerKindOfTask,
     model_option,
@@ -40,8 +41,8 @@ def finetune(
     ] = None,
     overwrite: Overwrite = False,
     task: Annotated[
-        Literal["classification", "tagging"] | None,
-        typer.Option(help="A label for a text, or for each word of it.", show_default="by the data"),
+        Literal["classification", "tagging", "seq2seq"] | None,
+        typer.Option(help="A label for a text, or for each word of it, or a text.", show_default="by family and data"),
     ] = None,
     baseline: Annotated[
         bool, typer.Option("--baseline", help="Also measure TF-IDF with logistic regression, or most frequent tags.")
@@ -58,15 +59,16 @@ def finetune(
     ] = None,
     text_column: TextColumn = "text",
     label_column: LabelColumn = "label",
+    target_column: TargetColumn = "target",
     tokenizer_kind: TokenizerKindOfTask = None,
-    lowercase: Lowercase = True,
+    lowercase: LowercaseOfTask = None,
     min_count: MinCount = 1,
     max_length: Annotated[
         int, typer.Option(help="Cut longer texts, in tokens.", rich_help_panel=DATA, metavar="N")
     ] = 512,
     language: Language = None,
     card_language: CardLanguage = None,
-    family: Annotated[str, model_option("What to train: textcnn or word2vec.", "NAME")] = "textcnn",
+    family: Annotated[str, model_option("What to train, as textcnn or attention_seq2seq.", "NAME")] = "textcnn",
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="Any field of the family's config.", rich_help_panel=MODEL, metavar="NAME=VALUE"),
@@ -75,6 +77,7 @@ def finetune(
         Path | None, model_option("Start from these word vectors, of any format.", "FOLDER|FILE|HUB")
     ] = None,
     model: Annotated[str | None, model_option("Start from this model, not from nothing.", "FOLDER|HUB")] = None,
+    encoder: Annotated[str | None, model_option("Start the encoder from this bilstm or elmo.", "FOLDER|HUB")] = None,
     epochs: Annotated[int | None, training_option("Passes over the data, at most.", "N", "preset")] = None,
     patience: Annotated[int, training_option("Epochs without a better one before it stops; 0 for never.", "N")] = 5,
     batch_size: Annotated[int, training_option("Texts in a batch.", "N")] = 32,
@@ -89,17 +92,19 @@ def finetune(
     mixed_precision: MixedPrecision = None,
     seed: Seed = 0,
 ) -> dict[str, Any]:
-    """Train a text classifier or a tagger on labelled texts.
+    """Train a text classifier or a tagger on labelled texts, or a model that writes a text for a text.
 
-    Tagged words, as in CoNLL files, make a tagger; everything else makes a classifier. The weights of the best epoch on
+    Tagged words, as in CoNLL files, make a tagger; pairs of texts and a family that writes (attention_seq2seq), a
+    seq2seq model; everything else makes a classifier. The weights of the best epoch on
     the development part are kept. The folder that is written is a complete Hub repo: it loads with
-    `AutoModelForSequenceClassification` or `AutoModelForTokenClassification` and the pipeline of its task, with this
-    package or without it.
+    `AutoModelForSequenceClassification`, `AutoModelForTokenClassification` or `AutoModelForSeq2SeqLM` and the
+    pipeline of its task, with this package or without it.
 
     Returns:
         What was measured: `dev` and, with a test part, `test`. For a classifier `accuracy`, `macro_f1` and `loss`; for
         a tagger `accuracy`, `loss`, `f1`, `precision` and `recall` of spans or else `macro_f1`, and `types`, the same
-        for each type of span or each tag. With `baseline` its figures on the last part, `baseline_accuracy` and so on.
+        for each type of span or each tag; for a seq2seq model `loss`, `bleu`, `chrf`, `rouge_l` and `exact_match`. With
+        `baseline` its figures on the last part, `baseline_accuracy` and so on.
 
     Raises:
         UserError: for data that cannot be read, a single class, an unknown label, an impossible setting, or an output
@@ -121,7 +126,10 @@ def finetune(
         raise UserError(f"batch_size is {batch_size} and max_length {max_length}, but both must be at least 1")
     if model and (vectors or settings):
         raise UserError("--model brings its own word vectors and settings: leave --vectors and --set out")
-    job = job_for_data(data, task)
+    if encoder and (model or vectors):
+        raise UserError("--encoder brings its own word vectors: leave --model and --vectors out")
+    job = job_for_data(data, task, family)
+    column = target_column if job.auto_class == "AutoModelForSeq2SeqLM" else label_column
     if family not in job.presets:
         raise UserError(f"family is {family!r}, but for a {job.noun} it must be one of {', '.join(job.presets)}")
     preset = job.presets[family]
@@ -131,7 +139,7 @@ def finetune(
         check_length(config, "max_length", max_length)
 
     # Before the imports that take seconds: most mistakes are in the data.
-    parts = job.read(data, dev, test, text_column, label_column, seed)
+    parts = job.read(data, dev, test, text_column, column, seed)
     labels = job.labels(parts.train)
     if not model:
         job.check(config, parts.train)
@@ -139,6 +147,7 @@ def finetune(
     from .documents import document_labeller
     from .loading import label_ids, load_for_labels
     from .new_models import fit_to_texts, model_from_vectors, new_model
+    from .pretrained_encoders import model_with_encoder
     from .reports import told
     from .training import TrainingSettings, make_accelerator, train
 
@@ -163,6 +172,10 @@ def finetune(
         labeller, tokenizer = load_for_labels(model, job.auto_class, labels)
         job.check(labeller.config, parts.train)
         max_length = readable_length(labeller.config, max_length)
+    elif encoder:
+        labeller, tokenizer = model_with_encoder(
+            job.auto_class, family, fields, parts.train.texts, encoder, min_count, max_length
+        )
     elif vectors:
         labeller, tokenizer = model_from_vectors(
             job.auto_class, family, fields, labels, parts.train.texts, vectors, min_count, max_length
@@ -176,7 +189,7 @@ def finetune(
             parts.train.texts,
             kind=tokenizer_kind or job.tokenizer_kind(parts.train),
             min_count=min_count,
-            lowercase=lowercase,
+            lowercase=job.lowercase if lowercase is None else lowercase,
             max_length=max_length,
         )
     label2id = label_ids(labeller)

@@ -108,7 +108,8 @@ def load_for_labels(
         name, options = place_of(model)
         trained, report = auto.from_pretrained(name, output_loading_info=True, **options)
         tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
-    if set(label_ids(trained)) == set(labels) and not report["missing_keys"]:
+    same_labels = set(label_ids(trained)) == set(labels) or trained.config.is_encoder_decoder
+    if same_labels and not report["missing_keys"]:
         return trained, tokenizer
     trained.config.id2label = dict(enumerate(labels))
     trained.config.label2id = {label: index for index, label in enumerate(labels)}

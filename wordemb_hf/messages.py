@@ -20,6 +20,13 @@ CHINESE: dict[str, str] = {
     "{train} sentences to train on, {dev} for development, {test} for the test; {labels} tags: {names}": (
         "训练集 {train} 个句子，验证集 {dev} 个，测试集 {test} 个；{labels} 个标注：{names}"
     ),
+    "{train} pairs to train on, {dev} for development, {test} for the test": (
+        "训练集 {train} 对文本，验证集 {dev} 对，测试集 {test} 对"
+    ),
+    "{pairs} pairs": "{pairs} 对文本",
+    "{count} texts of {file} have more tokens than --max-length and are cut.": (
+        "{file} 中有 {count} 条文本超过 --max-length 个词，已截断。"
+    ),
     "Words whose tag the training part lacks count as wrong: {count} in {file} ({tags})": (
         "标注未在训练集中出现的词计为错误：{file} 中有 {count} 个（{tags}）"
     ),
@@ -92,6 +99,14 @@ CHINESE: dict[str, str] = {
     "f1": "F1 值",
     "precision": "精确率",
     "recall": "召回率",
+    "bleu": "BLEU 值",
+    "chrf": "chrF 值",
+    "rouge_l": "ROUGE-L 值",
+    "exact_match": "完全匹配",
+    "baseline_bleu": "基线 BLEU 值",
+    "baseline_chrf": "基线 chrF 值",
+    "baseline_rouge_l": "基线 ROUGE-L 值",
+    "baseline_exact_match": "基线完全匹配",
     "baseline_accuracy": "基线准确率",
     "baseline_macro_f1": "基线宏平均 F1",
     "baseline_f1": "基线 F1 值",

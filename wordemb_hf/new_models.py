@@ -11,7 +11,6 @@ from .vocabulary import build_tokenizer, extend_tokenizer, vocabulary_ngrams, vo
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-    from .encoding import EncodedTexts
     from .vectors import KeyedVectors
 
 
@@ -41,7 +40,7 @@ def new_model(
         ngrams=ngrams_read(config),
         **tokenizer_options,
     )
-    boundaries = _boundaries(config, tokenizer)
+    boundaries = boundaries_of(config, tokenizer)
     return _model(auto_class, family, {**fields, **boundaries}, labels, len(tokenizer)), tokenizer
 
 
@@ -74,7 +73,7 @@ def model_from_vectors(
     width = vectors.matrix.shape[1]
     if fields.get(field, width) != width:
         raise UserError(f"{field} is {fields[field]}, but the vectors in {source} have width {width}: leave it out")
-    boundaries = _boundaries(config, tokenizer)
+    boundaries = boundaries_of(config, tokenizer)
     model = _model(auto_class, family, {**fields, **boundaries, field: width}, labels, len(tokenizer))
     spell_vocabulary(model, tokenizer)  # before: a vector that is made of n-grams depends on which they are
     _start_from(model, tokenizer, vectors)
@@ -109,15 +108,20 @@ def _vectors_and_tokenizer(source: Path) -> "tuple[KeyedVectors, PreTrainedToken
     return KeyedVectors(words, table.matrix[rows], compose=table.compose), tokenizer
 
 
-def fit_to_texts(model: "PreTrainedModel", tokenizer: Any, encoded: "EncodedTexts") -> None:
+def fit_to_texts(model: "PreTrainedModel", tokenizer: Any, encoded: Any) -> None:
     """Tell a new model what it wants to know of its vocabulary and its training texts before it is trained.
 
     Args:
         model: a model that has just been made.
         tokenizer: its tokenizer.
-        encoded: the training texts; `rows` are their ids, `labels` the classes of a classifier's.
+        encoded: the training texts; `rows` are their ids, `labels` the classes of a classifier's; of pairs,
+            `longest_target` is how long a text is to be written at most.
     """
     spell_vocabulary(model, tokenizer)
+    if model.config.is_encoder_decoder:
+        from .writing import fit_to_targets
+
+        fit_to_targets(model, tokenizer, encoded.longest_target)
     if hasattr(model.base_model, "set_document_frequencies"):
         from .bag_of_words import fit_bag_of_words
 
@@ -146,12 +150,25 @@ def _model(
     return getattr(transformers, auto_class).from_config(config)
 
 
-def _boundaries(config: Any, tokenizer: "PreTrainedTokenizerFast") -> dict[str, int | None]:
+def boundaries_of(config: Any, tokenizer: "PreTrainedTokenizerFast") -> dict[str, int | None]:
     """Fields for a family that puts words of its own around every text, which the tokenizer is then given."""
     if getattr(config, "bos_token_id", None) is None:
         return {}
     tokenizer.add_special_tokens({"bos_token": "<s>", "eos_token": "</s>"})
-    return {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    boundaries = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    if config.is_encoder_decoder:
+        end_with(tokenizer, "</s>")
+        boundaries["decoder_start_token_id"] = tokenizer.bos_token_id
+    return boundaries
+
+
+def end_with(tokenizer: "PreTrainedTokenizerFast", token: str) -> None:
+    """Put a special token behind every text: a writer must learn where to stop."""
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"$A {token}", pair=f"$A {token} $B {token}", special_tokens=[(token, tokenizer.vocab[token])]
+    )
 
 
 def _that_gives(tokenizer: "PreTrainedTokenizerFast", config: Any) -> "PreTrainedTokenizerFast":

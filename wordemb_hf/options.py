@@ -13,6 +13,17 @@ TextColumn = Annotated[
 LabelColumn = Annotated[
     str, typer.Option(help="Column of the label in jsonl and csv.", rich_help_panel=DATA, metavar="NAME")
 ]
+TargetColumn = Annotated[str, typer.Option(help="Column of the text to write.", rich_help_panel=DATA, metavar="NAME")]
+Beams = Annotated[
+    int | None,
+    typer.Option(help="Texts that are followed at a time, to write the best.", show_default="the model's", metavar="N"),
+]
+LengthPenalty = Annotated[
+    float | None,
+    typer.Option(
+        help="With beams: above 0 prefers long texts, below short ones.", show_default="the model's", metavar="X"
+    ),
+]
 Language = Annotated[
     str | None,
     typer.Option(help="Of the texts, for the model card: en, zh, …", rich_help_panel=DATA, metavar="CODE"),
@@ -35,10 +46,10 @@ OutputFolderOrNone = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output folder.")]
 _KINDS = (
-    "word for English and its like, char for Chinese, char-space with its spaces, to write; whitespace for words "
-    "already apart."
+    "word for English and its like, char for Chinese; word-space, char-space with their spaces, to write; whitespace "
+    "for words already apart."
 )
-Kind = Literal["word", "char", "char-space", "whitespace"]
+Kind = Literal["word", "word-space", "char", "char-space", "whitespace"]
 TokenizerKind = Annotated[Kind, typer.Option(help=_KINDS, rich_help_panel=DATA)]
 TokenizerKindOfTask = Annotated[
     Kind | None, typer.Option(help=_KINDS, show_default="by task and data", rich_help_panel=DATA)
@@ -46,6 +57,15 @@ TokenizerKindOfTask = Annotated[
 # One name each: a second one for "off" would take half the width of the table.
 Lowercase = Annotated[
     bool, typer.Option("--lowercase/--cased", help="Take upper and lower case for the same.", rich_help_panel=DATA)
+]
+LowercaseOfTask = Annotated[
+    bool | None,
+    typer.Option(
+        "--lowercase/--cased",
+        help="Take upper and lower case for the same.",
+        show_default="cased to write",
+        rich_help_panel=DATA,
+    ),
 ]
 MinCount = Annotated[
     int, typer.Option(help="Leave out words that occur less often.", rich_help_panel=DATA, metavar="N")

@@ -9,15 +9,17 @@ import typer
 from .errors import UserError
 from .folders import check_output_file
 from .messages import translate
-from .options import LabelColumn, TextColumn, TextsFile
+from .options import Beams, LabelColumn, LengthPenalty, TargetColumn, TextColumn, TextsFile
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="Folder or Hub name of a classifier, a tagger or a language model.")],
+    model: Annotated[str, typer.Argument(help="Folder or Hub name of a classifier, a tagger or a model that writes.")],
     texts: Annotated[list[str] | None, typer.Argument(help="One or more texts.")] = None,
     file: TextsFile = None,
     text_column: TextColumn = "text",
-    top: Annotated[int, typer.Option(help="Labels, words or continuations to show for each text.")] = 1,
+    top: Annotated[int, typer.Option(help="Labels, words, continuations or targets to show for each text.")] = 1,
+    beams: Beams = None,
+    length_penalty: LengthPenalty = None,
     output: Annotated[
         Path | None, typer.Option(help="File for the answers, one JSON object a line.", metavar="FILE")
     ] = None,
@@ -26,7 +28,7 @@ def predict(
         typer.Option(help="Picture of what the answer came from: .html or .png.", metavar="FILE"),
     ] = None,
 ) -> list[dict[str, Any]]:
-    """Label texts, find what is tagged in them, fill in a missing word, or go on writing.
+    """Label texts, find what is tagged in them, fill in a missing word, go on writing, or write a text for a text.
 
     `--explain` draws what one text's answer came from: what each word adds to the logarithm of the odds (bow,
     word2vec), the windows that filters fired on (textcnn), attention, or the gates of an LSTM.
@@ -36,10 +38,12 @@ def predict(
         label first; from a tagger `{"text": ..., "spans": [{"type": ..., "start": ..., "end": ..., "text": ...,
         "score": ...}, ...]}`, the places in characters. Where tags mark no spans, every word is one. From a cloze model
         `{"text": ..., "words": [{"word": ..., "score": ...}, ...]}` for its mask, and from a model that writes
-        `{"text": ..., "continuations": [...]}`.
+        `{"text": ..., "continuations": [...]}`. From an encoder–decoder `{"text": ..., "written": [{"text": ...,
+        "score": ...}, ...]}`, the best first; the score with beams only.
 
     Raises:
-        UserError: without texts, for a model or file that cannot be read, or one that nothing can be drawn of.
+        UserError: without texts, for beams of a model that has none, for a model or file that cannot be read, or one
+            that nothing can be drawn of.
     """
     check_output_file(output)
     check_output_file(explain)
@@ -62,6 +66,10 @@ def predict(
     job = job_for_model(architecture_of(model))
     labeller, tokenizer = load_trained(model, job.auto_class, job.noun)
     accelerator = make_accelerator()
+    if beams is not None or length_penalty is not None:
+        from .writing import search_with
+
+        search_with(labeller, beams, length_penalty)
     answers = job.answers(labeller, tokenizer, texts, accelerator, top)
     if not accelerator.is_main_process:
         return answers
@@ -79,20 +87,24 @@ def predict(
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="Folder or Hub name of a classifier, a tagger or a language model.")],
+    model: Annotated[str, typer.Argument(help="Folder or Hub name of a classifier, a tagger or a model that writes.")],
     data: Annotated[
         Path,
         typer.Option(help="Labelled texts: tsv, csv, jsonl, conll, plain ones, or a folder with a test part."),
     ],
     text_column: TextColumn = "text",
     label_column: LabelColumn = "label",
+    target_column: TargetColumn = "target",
+    beams: Beams = None,
+    length_penalty: LengthPenalty = None,
     output: Annotated[Path | None, typer.Option(help="File for the figures, as JSON.", metavar="FILE")] = None,
 ) -> dict[str, Any]:
-    """Measure how well a model labels texts or words whose labels are known, or predicts the words of plain text.
+    """Measure how well a model labels texts or words whose labels are known, predicts words, or writes targets.
 
     Returns:
         `loss`, `accuracy`, and `macro_f1`; of a tagger of spans `f1`, `precision` and `recall` in its place, and of any
-        tagger `types`, the same for each type or tag; of a language model `loss` and `perplexity` of a token.
+        tagger `types`, the same for each type or tag; of a language model `loss` and `perplexity` of a token; of an
+        encoder–decoder `loss`, `bleu`, `chrf`, `rouge_l` and `exact_match`.
 
     Raises:
         UserError: for data or a model that cannot be read, or a label that the model does not know.
@@ -106,8 +118,13 @@ def evaluate(
     from .training import make_accelerator
 
     job = job_for_model(architecture_of(model))
-    part = job.read_test(Path(data), text_column, label_column)
+    column = target_column if job.auto_class == "AutoModelForSeq2SeqLM" else label_column
+    part = job.read_test(Path(data), text_column, column)
     labeller, tokenizer = load_trained(model, job.auto_class, job.noun)
+    if beams is not None or length_penalty is not None:
+        from .writing import search_with
+
+        search_with(labeller, beams, length_penalty)
     label2id = label_ids(labeller)
     size, *others = job.tell_part(part, list(label2id))
     accelerator = make_accelerator()

@@ -43,10 +43,28 @@ def register_tokenizers(auto: ModuleType) -> None:
         auto.AutoTokenizer.register(tokenizer, tokenizer_class=tokenizer, exist_ok=True)
 
 
+def register_pipelines(pipelines: ModuleType) -> None:
+    """Register the pipelines that transformers does not have; `pipelines` is transformers' `pipelines`."""
+    auto = import_module(f"{_AUTO}.modeling_auto")
+    for family in FAMILIES:
+        table = getattr(import_module(f"wordemb_hf.modeling.modeling_{family}"), "PIPELINES", {})
+        for task, (name, auto_class) in table.items():
+            if task in pipelines.PIPELINE_REGISTRY.supported_tasks:
+                continue
+            module, _, pipeline = name.partition(".")
+            pipelines.PIPELINE_REGISTRY.register_pipeline(
+                task,
+                pipeline_class=getattr(import_module(f"wordemb_hf.modeling.{module}"), pipeline),
+                pt_model=getattr(auto, auto_class),
+                type="text",
+            )
+
+
 _REGISTER: dict[str, Callable[[ModuleType], None]] = {
     f"{_AUTO}.configuration_auto": register_configs,
     f"{_AUTO}.modeling_auto": register_models,
     f"{_AUTO}.tokenization_auto": register_tokenizers,
+    "transformers.pipelines": register_pipelines,
 }
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .tokenization.ngram_hashing import NgramScheme
 
 PAD, UNK = "<pad>", "<unk>"
-KINDS = ("word", "char", "char-space", "whitespace")
+KINDS = ("word", "word-space", "char", "char-space", "whitespace")
 
 # The names under which transformers looks for well-known special tokens.
 ROLES = {
@@ -57,6 +57,7 @@ WORD_PATTERN = "|".join(
     )
 )
 # A character alone; with its spaces where text is to be written and not only read.
+SPACE = "▁"  # as in SentencePiece: a space that belongs to the word behind it
 CHAR_PATTERNS = {"char": _ALONE, "char-space": r"[^\p{Cc}\p{Cf}]"}
 
 
@@ -100,6 +101,8 @@ def build_tokenizer(
     Args:
         kind: `word` keeps inner apostrophes, takes clitics that stand apart ('s), numbers such as 3.5 and 10:30 whole,
             splits at hyphens, and takes any other symbol and every Chinese or Japanese character alone;
+            `word-space` is the same for a model that writes: a word knows whether a space stands before it (`▁`), so
+            that decoding gives the text back; Chinese and Japanese characters have none before them;
             `char` takes every character alone and no white space, `char-space` every space as well, for a model that
             writes; `whitespace` takes what stands between white space as it is, for a corpus that is tokenised already.
             A `<unk>` in the text is the unknown token in any kind.
@@ -211,16 +214,24 @@ def blank_tokenizer(kind: str, lowercase: bool) -> Tokenizer:
     tokenizer = Tokenizer(models.WordLevel({PAD: 0, UNK: 1}, unk_token=UNK))
     # NFKC makes two words of some characters (´ becomes a space and an accent): not where words are settled.
     steps: list[normalizers.Normalizer] = [] if kind == "whitespace" else [normalizers.NFKC()]
-    if kind == "word":
+    if kind in ("word", "word-space"):
         steps.append(normalizers.Replace("’", "'"))
     if lowercase:
         steps.append(normalizers.Lowercase())
+    if kind == "word-space":
+        steps += [normalizers.Replace(SPACE, "_"), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
+        steps += [normalizers.Prepend(SPACE), normalizers.Replace(" ", SPACE)]
+        steps.append(normalizers.Replace(Regex(rf"{SPACE}(?=[{_CJK}])"), ""))
     tokenizer.normalizer = normalizers.Sequence(steps)
     if kind == "whitespace":
         tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     else:
-        pattern = Regex(CHAR_PATTERNS.get(kind, WORD_PATTERN))
-        tokenizer.pre_tokenizer = pre_tokenizers.Split(pattern, behavior="removed", invert=True)
+        pattern = rf"{SPACE}?(?:{WORD_PATTERN})" if kind == "word-space" else CHAR_PATTERNS.get(kind, WORD_PATTERN)
+        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), behavior="removed", invert=True)
+    if kind == "word-space":
+        tokenizer.decoder = decoders.Sequence(
+            [decoders.Replace(SPACE, " "), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+        )
     if kind in CHAR_PATTERNS:
         tokenizer.decoder = decoders.Fuse()  # without a decoder tokens are joined by spaces
     return tokenizer

@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .analogies import AnalogyMetrics as AnalogyMetrics
     from .baseline import most_frequent_tags as most_frequent_tags
+    from .baseline import nearest_targets as nearest_targets
     from .baseline import tfidf_baseline as tfidf_baseline
     from .classification import ClassificationMetrics as ClassificationMetrics
     from .similarity import SimilarityMetrics as SimilarityMetrics
     from .tagging import TaggingMetrics as TaggingMetrics
+    from .translation import TranslationMetrics as TranslationMetrics
 
 _MODULES = {
     "AnalogyMetrics": "analogies",
     "ClassificationMetrics": "classification",
     "SimilarityMetrics": "similarity",
     "TaggingMetrics": "tagging",
+    "TranslationMetrics": "translation",
     "most_frequent_tags": "baseline",
+    "nearest_targets": "baseline",
     "tfidf_baseline": "baseline",
 }
 
@@ -28,7 +32,9 @@ __all__ = [
     "ClassificationMetrics",
     "SimilarityMetrics",
     "TaggingMetrics",
+    "TranslationMetrics",
     "most_frequent_tags",
+    "nearest_targets",
     "tfidf_baseline",
 ]
 

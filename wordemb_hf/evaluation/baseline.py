@@ -3,7 +3,7 @@
 For a classifier TF-IDF and logistic regression: words and word pairs for English, characters up to three for Chinese,
 which needs no segmentation. Notable: punctuation is kept, since a question mark or an exclamation mark tells something;
 log-scaled counts; for larger sets, features seen in one text only are dropped. For a tagger the most frequent tag of
-each word.
+each word. For a model that writes, what was written for the most similar text.
 """
 
 from collections import Counter
@@ -86,3 +86,29 @@ def most_frequent_tags(
     unknown = (once or sum(counts.values(), Counter())).most_common(1)[0][0]
     best = {word: tags.most_common(1)[0][0] for word, tags in counts.items()}
     return [[best.get(word, unknown) for word in words] for words in tokens]
+
+
+def nearest_targets(train_sources: Sequence[str], train_targets: Sequence[str], sources: Sequence[str]) -> list[str]:
+    """For each source the target of the training source that is most similar to it, by TF-IDF of words and characters.
+
+    Args:
+        train_sources: the sources to learn from.
+        train_targets: one target each.
+        sources: those to write for.
+
+    Raises:
+        UserError: lists of different lengths, or none at all.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    if len(train_sources) != len(train_targets) or not train_sources:
+        raise UserError(
+            f"train_targets must have one target per source, got {len(train_targets)} for {len(train_sources)}"
+        )
+    vectorizer = TfidfVectorizer(sublinear_tf=True, token_pattern=r"[\u3040-\u30ff\u4e00-\u9fff]|\w+|[^\w\s]")
+    known = vectorizer.fit_transform(train_sources)
+    found: list[str] = []
+    for start in range(0, len(sources), 256):  # so that the similarities of a few only are in memory
+        similar = vectorizer.transform(sources[start : start + 256]) @ known.T
+        found += [train_targets[row] for row in similar.toarray().argmax(1)]
+    return found

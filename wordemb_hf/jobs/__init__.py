@@ -1,4 +1,4 @@
-"""What the verbs do differently for each task: a label for a text, or one for each of its words.
+"""What the verbs do differently for each task: a label for a text, one for each of its words, or a text.
 
 A job knows how its data are read, what its models are called, how they are measured and what they answer; what is the
 same for all of them stands in the verbs. Importing a job costs nothing: what needs torch is imported where it is used.
@@ -13,6 +13,7 @@ from ..corpus import Part, Splits
 from ..families import Preset
 from .classification import ClassificationJob
 from .language import LanguageJob, predicts_words
+from .seq2seq import Seq2SeqJob
 from .tagging import TaggingJob
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from ..batching import Batch
     from ..encoding import EncodedTexts
+    from ..tasks.seq2seq import EncodedPairs
 
 __all__ = ["Job", "job_for_data", "job_for_model"]
 
@@ -37,7 +39,7 @@ class Source(Protocol):
         ...
 
     @property
-    def encoded(self) -> "EncodedTexts":
+    def encoded(self) -> "EncodedTexts | EncodedPairs":
         """The texts as they are trained on."""
         ...
 
@@ -59,6 +61,8 @@ class Job(Protocol[Part]):
     """Transformers' name for it."""
     presets: dict[str, Preset]
     """Settings for fine-tuning the families that know the task."""
+    lowercase: bool
+    """Whether a new tokenizer takes upper and lower case for the same, unless the user says otherwise."""
 
     def read(
         self, data: Path, dev: Path | None, test: Path | None, text_column: str, label_column: str, seed: int
@@ -126,15 +130,17 @@ class Job(Protocol[Part]):
         ...
 
 
-JOBS: dict[str, Job] = {"classification": ClassificationJob(), "tagging": TaggingJob()}
+JOBS: dict[str, Job] = {"classification": ClassificationJob(), "tagging": TaggingJob(), "seq2seq": Seq2SeqJob()}
 
 
-def job_for_data(data: Path, task: str | None) -> Job:
-    """The job that `task` names, else that of the data: files of tagged words are known by their names.
+def job_for_data(data: Path, task: str | None, family: str) -> Job:
+    """The job that `task` names, else that of the family or the data: files of tagged words are known by their names.
 
     Raises:
         UserError: for a folder that could be either.
     """
+    if task is None and family in JOBS["seq2seq"].presets:
+        task = "seq2seq"
     return JOBS[task or ("tagging" if is_tagged(data) else "classification")]
 
 
@@ -142,4 +148,6 @@ def job_for_model(architecture: str) -> "Job | LanguageJob":
     """The job of a model by the name of its class; a class without a head has none, and passes for a classifier."""
     if predicts_words(architecture):
         return LanguageJob(architecture)
+    if architecture.endswith("ForConditionalGeneration"):
+        return JOBS["seq2seq"]
     return JOBS["tagging" if architecture.endswith("ForTokenClassification") else "classification"]

@@ -15,6 +15,7 @@ class ClassificationJob:
 
     noun = "classifier"
     auto_class = "AutoModelForSequenceClassification"
+    lowercase = True
     presets = FINETUNING
 
     def read(self, data, dev, test, text_column, label_column, seed) -> Splits[Examples]:

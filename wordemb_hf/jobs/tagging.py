@@ -22,6 +22,7 @@ class TaggingJob:
 
     noun = "tagger"
     auto_class = "AutoModelForTokenClassification"
+    lowercase = True
     presets = TAGGING
 
     def read(self, data, dev, test, text_column, label_column, seed) -> Splits[TaggedSentences]:
