@@ -73,7 +73,7 @@ class AttentionSeq2SeqConfig(PreTrainedConfig):
     pad_token_id: int | None = 0
     bos_token_id: int | None = 2
     eos_token_id: int | list[int] | None = 3
-    decoder_start_token_id: int | None = 2
+    decoder_start_token_id: int = 2
 
     def validate_sizes(self):
         """Refuse sizes below one, those that do not fit together, and special tokens outside the vocabulary."""

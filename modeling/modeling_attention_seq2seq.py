@@ -27,7 +27,7 @@ from .recurrent import RecurrentStack, State, initialize_recurrent
 from .recurrent_cache import RecurrentCache
 from .scalar_mix import ScalarMix
 from .softmax_losses import chunked_cross_entropy
-from .target_shift import shift_right
+from .target_shift import read_before
 from .two_readings import TwoReadings
 from .word_attention import WordAttention
 
@@ -312,7 +312,7 @@ class AttentionSeq2SeqModel(AttentionSeq2SeqPreTrainedModel):
 
     def prepare_decoder_input_ids_from_labels(self, labels: Tensor) -> Tensor:
         """What the decoder reads when it is to write `labels (batch, length)`; transformers' collators ask for it."""
-        return shift_right(labels, self.config.pad_token_id, self.config.decoder_start_token_id)
+        return read_before(labels, self.config.pad_token_id, self.config.decoder_start_token_id)
 
     def _begin(
         self, past: RecurrentCache | None, pooled: Tensor, source: Tensor

@@ -4,7 +4,7 @@ Vaswani et al. 2017, "Attention Is All You Need". The word vectors of source and
 3.4), which suits languages that share their words, copying and rewriting; a joint vocabulary makes it suit any two.
 """
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,11 @@ from .embeddings import look_up_words, token_mask
 from .hub_ready import HubReadyMixin
 from .positions import Positions, number_tokens
 from .softmax_losses import chunked_cross_entropy
+from .target_shift import read_before, shift_right, tokens_of
 from .transformer_layers import TransformerStack, Wanted, initialize_transformer
+
+if TYPE_CHECKING:  # so that its file travels along; a model itself has no use for it
+    from .pipeline_seq2seq import Seq2SeqPipeline as Seq2SeqPipeline
 
 
 class TransformerSeq2SeqPreTrainedModel(HubReadyMixin, PreTrainedModel):
@@ -209,19 +213,6 @@ class TransformerSeq2SeqModel(TransformerSeq2SeqPreTrainedModel):
         return None, torch.where(follows, before, first), tokens
 
 
-def shift_right(ids: Tensor, tokens: Tensor | None, start: int) -> Tensor:
-    """What stands before each token, and `start` before the first, wherever padding is: `(batch, length)` to the same.
-
-    Args:
-        ids: `(batch, length)`.
-        tokens: where there is a token, `(batch, length)`.
-        start: the id that begins a target.
-    """
-    tokens = torch.ones_like(ids) if tokens is None else tokens
-    before = nn.functional.pad(ids, (1, 0))[:, :-1]
-    return torch.where(nn.functional.pad(tokens.bool(), (1, 0))[:, :-1], before, start)
-
-
 class TransformerSeq2SeqForConditionalGeneration(TransformerSeq2SeqPreTrainedModel, GenerationMixin):
     """Writes a text for a text: translation, correction, commands to actions."""
 
@@ -242,10 +233,7 @@ class TransformerSeq2SeqForConditionalGeneration(TransformerSeq2SeqPreTrainedMod
 
     def prepare_decoder_input_ids_from_labels(self, labels: Tensor) -> Tensor:
         """What the decoder reads to write `labels (batch, length)`, as transformers' collators ask for it."""
-        pad = self.config.pad_token_id or 0
-        return shift_right(
-            labels.masked_fill(labels == -100, pad), _between(labels), self.config.decoder_start_token_id
-        )
+        return read_before(labels, self.config.pad_token_id, self.config.decoder_start_token_id)
 
     @can_return_tuple
     def forward(
@@ -281,7 +269,7 @@ class TransformerSeq2SeqForConditionalGeneration(TransformerSeq2SeqPreTrainedMod
         if labels is not None and decoder_input_ids is None and decoder_inputs_embeds is None:
             decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
             if decoder_attention_mask is None:
-                decoder_attention_mask = _between(labels)
+                decoder_attention_mask = tokens_of(labels)
         outputs = self.transformer_seq2seq(
             input_ids,
             attention_mask,
@@ -315,13 +303,8 @@ class TransformerSeq2SeqForConditionalGeneration(TransformerSeq2SeqPreTrainedMod
         )
 
 
-def _between(labels: Tensor) -> Tensor:
-    """From the first token that is to be learnt to the last one, boolean `(batch, length)`."""
-    learnt = labels != -100
-    return (learnt.cumsum(1) > 0) & (learnt.flip(1).cumsum(1) > 0).flip(1)
-
-
 AUTO_CLASSES = {
     "AutoModel": TransformerSeq2SeqModel,
     "AutoModelForSeq2SeqLM": TransformerSeq2SeqForConditionalGeneration,
 }
+PIPELINES = {"wordemb-seq2seq": ("pipeline_seq2seq.Seq2SeqPipeline", "AutoModelForSeq2SeqLM")}

@@ -14,7 +14,6 @@ from wordemb_hf.modeling import (
     TransformerSeq2SeqConfig,
     TransformerSeq2SeqForConditionalGeneration,
 )
-from wordemb_hf.modeling.modeling_transformer_seq2seq import shift_right
 from wordemb_hf.modeling.positions import number_tokens, rotary_angles, rotate, sinusoidal_positions
 from wordemb_hf.modeling.transformer_layers import CrossAttention, SelfAttention, TransformerStack, Wanted
 
@@ -245,7 +244,6 @@ def test_what_the_decoder_reads_is_the_target_shifted():
     assert model.prepare_decoder_input_ids_from_labels(TARGET).tolist() == [[2, 12, 13], [2, 14, 3], [2, 3, 2]]
     left = torch.tensor([[-100, 14, 3]])
     assert model.prepare_decoder_input_ids_from_labels(left).tolist() == [[2, 2, 14]]
-    assert shift_right(torch.tensor([[4, 5]]), None, 2).tolist() == [[2, 4]]
 
 
 @pytest.mark.parametrize("position_type", POSITIONS)

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 from wordemb_hf.modeling.attention_decoder import AttentionDecoder
-from wordemb_hf.modeling.target_shift import shift_right
 from wordemb_hf.modeling.word_attention import WordAttention
 
 MASK = torch.tensor([[1, 1, 1, 1, 0, 0], [0, 0, 1, 1, 1, 1], [0, 1, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]]).bool()
@@ -111,10 +110,3 @@ def test_the_decoder_takes_steps(cell_type, input_feeding, padded):
                 torch.testing.assert_close(c[row], expected_c)
         if input_feeding:
             torch.testing.assert_close(fed[row], last)
-
-
-def test_a_target_is_read_one_place_to_the_right():
-    labels = torch.tensor([[5, 6, 3], [7, 3, -100], [-100, -100, -100]])
-    assert shift_right(labels, 0, 2).tolist() == [[2, 5, 6], [2, 7, 3], [2, 0, 0]]
-    with pytest.raises(ValueError, match="decoder_start_token_id"):
-        shift_right(labels, 0, None)

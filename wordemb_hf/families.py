@@ -187,6 +187,11 @@ SEQ2SEQ: dict[str, Preset] = {
         # As good as additive attention on commands of SCAN, and a training takes a third of the time.
         settings={"attention_score": "general", "embedding_dropout": 0.2, "hidden_dropout_prob": 0.2},
     ),
+    "transformer_seq2seq": Preset(
+        learning_rate=1e-3,
+        epochs=20,
+        settings={"num_hidden_layers": 2},
+    ),
 }
 
 # Fields that may hold the width of a word vector, in the order in which they are looked for.

@@ -68,7 +68,7 @@ def finetune(
     ] = 512,
     language: Language = None,
     card_language: CardLanguage = None,
-    family: Annotated[str, model_option("What to train, as textcnn or attention_seq2seq.", "NAME")] = "textcnn",
+    family: Annotated[str, model_option("What to train, as textcnn or transformer_seq2seq.", "NAME")] = "textcnn",
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="Any field of the family's config.", rich_help_panel=MODEL, metavar="NAME=VALUE"),
@@ -94,11 +94,11 @@ def finetune(
 ) -> dict[str, Any]:
     """Train a text classifier or a tagger on labelled texts, or a model that writes a text for a text.
 
-    Tagged words, as in CoNLL files, make a tagger; pairs of texts and a family that writes (attention_seq2seq), a
-    seq2seq model; everything else makes a classifier. The weights of the best epoch on
-    the development part are kept. The folder that is written is a complete Hub repo: it loads with
-    `AutoModelForSequenceClassification`, `AutoModelForTokenClassification` or `AutoModelForSeq2SeqLM` and the
-    pipeline of its task, with this package or without it.
+    Tagged words, as in CoNLL files, make a tagger; pairs of texts and a family that writes (attention_seq2seq,
+    transformer_seq2seq), a seq2seq model; everything else makes a classifier. The weights of the best epoch on the
+    development part are kept. The folder that is written is a complete Hub repo: it loads with
+    `AutoModelForSequenceClassification`, `AutoModelForTokenClassification` or `AutoModelForSeq2SeqLM` and the pipeline
+    of its task, with this package or without it.
 
     Returns:
         What was measured: `dev` and, with a test part, `test`. For a classifier `accuracy`, `macro_f1` and `loss`; for
@@ -150,6 +150,7 @@ def finetune(
     from .pretrained_encoders import model_with_encoder
     from .reports import told
     from .training import TrainingSettings, make_accelerator, train
+    from .writing import fit_to_targets
 
     training = TrainingSettings(
         epochs=preset.epochs if epochs is None else epochs,
@@ -200,6 +201,8 @@ def finetune(
     }
     if not model:
         fit_to_texts(labeller, tokenizer, tasks["train"].encoded)
+    elif labeller.config.is_encoder_decoder:
+        fit_to_targets(labeller, tokenizer, tasks["train"].encoded.longest_target)
 
     def evaluate_dev(current: "PreTrainedModel") -> dict[str, float]:
         return tasks["dev"].evaluate(current, accelerator)
