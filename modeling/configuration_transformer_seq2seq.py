@@ -18,6 +18,8 @@ class TransformerSeq2SeqConfig(TransformerSettings):
     model_type = "wordemb_transformer_seq2seq"
 
     position_type: Literal["sinusoidal", "learned", "rotary"] = "sinusoidal"
+    # Smaller words would drown in sines, which are as long as words of length 1 that are scaled (section 3.4).
+    initializer_range: float | int | None = None
     is_encoder_decoder: bool = True
     bos_token_id: int | None = 2
     eos_token_id: int | list[int] | None = 3

@@ -326,10 +326,10 @@ class TransformerStack(nn.Module):
         )
 
 
-def initialize_transformer(module: nn.Module, initializer_range: float) -> None:
-    """What `_init_weights` does with a module of any of these."""
+def initialize_transformer(module: nn.Module, initializer_range: float | None) -> None:
+    """What `_init_weights` does with a module of any of these; without a range, vectors begin with a length of 1."""
     if isinstance(module, nn.Embedding):
-        init.normal_(module.weight, std=initializer_range)
+        init.normal_(module.weight, std=module.embedding_dim**-0.5 if initializer_range is None else initializer_range)
     elif isinstance(module, nn.Linear):
         init.xavier_uniform_(module.weight)
         if module.bias is not None:

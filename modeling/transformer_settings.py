@@ -29,7 +29,7 @@ class TransformerSettings(PreTrainedConfig):
         hidden_dropout_prob: probability of zeroing a component of what a sub-layer adds, and of the words, in training.
         attention_probs_dropout_prob: probability of overlooking a token in training.
         tie_word_embeddings: output vectors are the word vectors.
-        initializer_range: standard deviation of random word vectors.
+        initializer_range: standard deviation of random word vectors; `None` for vectors of about length 1.
     """
 
     vocab_size: int = 30000
@@ -46,7 +46,7 @@ class TransformerSettings(PreTrainedConfig):
     hidden_dropout_prob: float | int = 0.1
     attention_probs_dropout_prob: float | int = 0.1
     tie_word_embeddings: bool = True
-    initializer_range: float | int = 0.02
+    initializer_range: float | int | None = 0.02
     pad_token_id: int | None = 0
 
     @property
@@ -113,5 +113,6 @@ class TransformerSettings(PreTrainedConfig):
             if not 0 <= getattr(self, field, 0.0) < 1:
                 raise ValueError(f"{field} is {getattr(self, field)}, but must be at least 0 and below 1")
         for field in ("rotary_base", "layer_norm_eps", "initializer_range"):
-            if not 0 < getattr(self, field) < float("inf"):
+            value = getattr(self, field)
+            if not (value is None and field == "initializer_range") and not (value and 0 < value < float("inf")):
                 raise ValueError(f"{field} is {getattr(self, field)}, but must be above 0")

@@ -20,6 +20,17 @@ from .test_remote_code import alone
 
 SMALL = {"embedding_size": 16, "hidden_size": 32, "attention_size": 16, "embedding_dropout": 0.0}
 SMALL |= {"hidden_dropout_prob": 0.0}
+SIZES = {
+    "attention_seq2seq": SMALL,
+    "transformer_seq2seq": {
+        "hidden_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+    },
+}
 DRINKS = {"tea": "茶", "coffee": "咖啡", "water": "水", "milk": "牛奶"}
 WISHES = {"I like": "我喜欢", "she wants": "她要"}
 
@@ -50,22 +61,34 @@ def pairs() -> list[tuple[str, str]]:
     ]
 
 
+@pytest.fixture(scope="module", params=list(SIZES))
+def family(request):
+    """A family that writes."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Data, and a model that has learnt them by heart: nothing here is written to by a test."""
-    folder = tmp_path_factory.mktemp("seq2seq")
+def data(tmp_path_factory):
+    """A folder of pairs: nothing here, or in the next one, is written to by a test."""
     rows = ["\t".join(pair) for pair in pairs()]
     random.Random(0).shuffle(rows)
-    (folder / "data").mkdir()
+    data = tmp_path_factory.mktemp("pairs")
     for part in ("train", "dev", "test"):
-        (folder / "data" / f"{part}.tsv").write_text("\n".join(rows * (8 if part == "train" else 1)), encoding="utf-8")
+        (data / f"{part}.tsv").write_text("\n".join(rows * (8 if part == "train" else 1)), encoding="utf-8")
+    return data
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, data, family):
+    """A model that has learnt them by heart, and what was measured."""
+    folder = tmp_path_factory.mktemp("seq2seq")
     measured = wordemb_hf.finetune(
-        folder / "data",
+        data,
         folder / "model",
-        family="attention_seq2seq",
-        settings=SMALL,
+        family=family,
+        settings=SIZES[family],
         epochs=12,
-        learning_rate=0.03,
+        learning_rate=0.03 if family == "attention_seq2seq" else 0.01,
         batch_size=8,
         baseline=True,
     )
@@ -73,12 +96,12 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_what_is_learnt_is_measured(folder):
+def test_what_is_learnt_is_measured(data, folder):
     measured = json.loads((folder / "measured.json").read_text())
     assert set(measured) == {"dev", "test"}
     assert measured["test"]["exact_match"] == 1 and measured["test"]["bleu"] == pytest.approx(100)
     assert measured["test"]["baseline_exact_match"] == 1  # the nearest source is the same
-    assert wordemb_hf.evaluate(folder / "model", folder / "data") == pytest.approx(
+    assert wordemb_hf.evaluate(folder / "model", data) == pytest.approx(
         {name: value for name, value in measured["test"].items() if not name.startswith("baseline")}, abs=1e-5
     )
 
@@ -132,10 +155,41 @@ def test_importing_in_any_order_registers_the_pipeline():
         assert subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL).returncode == 0
 
 
-def test_training_goes_on_from_a_model(folder, tmp_path):
-    options = {"model": str(folder / "model"), "family": "attention_seq2seq", "epochs": 0}
-    measured = wordemb_hf.finetune(folder / "data", tmp_path / "on", **options)
+def test_training_goes_on_from_a_model(data, folder, family, tmp_path):
+    options = {"model": str(folder / "model"), "family": family, "epochs": 0}
+    measured = wordemb_hf.finetune(data, tmp_path / "on", **options)
     assert measured["test"]["exact_match"] == 1
+
+
+def test_what_it_looked_at_is_drawn(folder, tmp_path):
+    wordemb_hf.predict(str(folder / "model"), ["I like tea."], explain=tmp_path / "looked.html")
+    page = (tmp_path / "looked.html").read_text(encoding="utf-8")
+    assert "我喜欢茶。" in page and all(f">{word}<" in page for word in ("like", "茶"))
+
+
+def test_pretraining_on_raw_text_is_a_beginning(tmp_path):
+    rows = ["\t".join(pair) for pair in pairs()] * 4
+    (tmp_path / "pairs.tsv").write_text("\n".join(rows), encoding="utf-8")
+    (tmp_path / "text.txt").write_text("\n".join(rows).replace("\t", "\n"), encoding="utf-8")
+    settings = {**SIZES["transformer_seq2seq"], "num_hidden_layers": 2}
+    options = {"tokenizer_kind": "word-space", "min_count": 1, "lowercase": False, "epochs": 1}
+    wordemb_hf.pretrain(
+        tmp_path / "text.txt", tmp_path / "trained", family="transformer_seq2seq", fields=settings, **options
+    )
+    measured = wordemb_hf.finetune(
+        tmp_path / "pairs.tsv",
+        tmp_path / "tuned",
+        dev=tmp_path / "pairs.tsv",
+        family="transformer_seq2seq",
+        model=str(tmp_path / "trained"),
+        epochs=12,
+        learning_rate=0.01,
+        batch_size=4,
+    )
+    assert measured["dev"]["exact_match"] == 1
+    assert AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "tuned").config.num_hidden_layers == 2
+    generation = json.loads((tmp_path / "tuned" / "generation_config.json").read_text())
+    assert 10 <= generation["max_new_tokens"] < 30
 
 
 @pytest.mark.parametrize(
@@ -146,17 +200,17 @@ def test_training_goes_on_from_a_model(folder, tmp_path):
         ({"family": "attention_seq2seq", "target_column": "zh"}, None),  # without a header, columns have no names
         ({"family": "attention_seq2seq", "settings": {"attention_score": "cosine"}}, "attention_score"),
         ({"family": "attention_seq2seq", "settings": {"decoder_start_token_id": 1}}, "follows from the data"),
-        ({"family": "attention_seq2seq", "encoder": "nowhere"}, "nowhere is no folder"),
+        ({"family": "attention_seq2seq", "encoder": str(Path(__file__).parent)}, "is no model folder"),
         ({"family": "textcnn", "encoder": "nowhere", "task": "seq2seq"}, "for a seq2seq model"),
     ],
 )
-def test_what_cannot_be_is_refused(folder, tmp_path, options, message):
+def test_what_cannot_be_is_refused(data, tmp_path, options, message):
     options = {"epochs": 0, **options}
     if message is None:
-        wordemb_hf.finetune(folder / "data", tmp_path / "out", **options)
+        wordemb_hf.finetune(data, tmp_path / "out", **options)
         return
     with pytest.raises(UserError, match=message):
-        wordemb_hf.finetune(folder / "data", tmp_path / "out", **options)
+        wordemb_hf.finetune(data, tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
 
 
@@ -171,21 +225,21 @@ def test_a_search_that_cannot_be_is_refused(folder):
             wordemb_hf.predict(model, ["I like tea."], **options)
 
 
-def test_long_texts_are_cut_with_a_word(folder, tmp_path, capsys, monkeypatch):
+def test_long_texts_are_cut_with_a_word(data, family, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("WORDEMB_HF_LANGUAGE", "zh")
-    options = {"family": "attention_seq2seq", "epochs": 0, "settings": SMALL, "max_length": 3}
-    wordemb_hf.finetune(folder / "data" / "train.tsv", tmp_path / "out", **options)
+    options = {"family": family, "epochs": 0, "settings": SIZES[family], "max_length": 3}
+    wordemb_hf.finetune(data / "train.tsv", tmp_path / "out", **options)
     told = capsys.readouterr().out
     assert "对文本，验证集" in told and "已截断" in told
 
 
-@pytest.mark.parametrize("family", ["bilstm", "elmo"])
-def test_an_encoder_starts_from_a_pretrained_one(folder, tmp_path, family):
+@pytest.mark.parametrize("kind", ["bilstm", "elmo"])
+def test_an_encoder_starts_from_a_pretrained_one(data, tmp_path, kind):
     tokenizer = build_tokenizer(
         ["I like tea and coffee ."], kind="word", min_count=1, special_tokens=["<s>", "</s>"], lowercase=False
     )
     torch.manual_seed(0)
-    if family == "bilstm":
+    if kind == "bilstm":
         config = modeling.BiLSTMConfig(vocab_size=len(tokenizer), embedding_size=8, hidden_size=12, num_hidden_layers=2)
         trained = modeling.BiLSTMModel(config).eval()
     else:
@@ -195,7 +249,7 @@ def test_an_encoder_starts_from_a_pretrained_one(folder, tmp_path, family):
     trained.save_pretrained(tmp_path / "encoder")
     tokenizer.save_pretrained(tmp_path / "encoder")
     options = {"family": "attention_seq2seq", "epochs": 0, "encoder": str(tmp_path / "encoder")}
-    wordemb_hf.finetune(folder / "data", tmp_path / "out", **options)
+    wordemb_hf.finetune(data, tmp_path / "out", **options)
     model = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "out")
     known = AutoTokenizer.from_pretrained(tmp_path / "out")
     ids = torch.tensor([tokenizer("I like tea .")["input_ids"]])
@@ -204,14 +258,12 @@ def test_an_encoder_starts_from_a_pretrained_one(folder, tmp_path, family):
         expected, states = trained(ids).last_hidden_state, model.get_encoder()(ids).last_hidden_state
     torch.testing.assert_close(states, expected)
     with pytest.raises(UserError, match="hidden_size is 98, but the encoder"):
-        wordemb_hf.finetune(folder / "data", tmp_path / "other", **options, settings={"hidden_size": 98})
+        wordemb_hf.finetune(data, tmp_path / "other", **options, settings={"hidden_size": 98})
 
 
-def test_an_encoder_of_another_kind_is_refused(folder, tmp_path):
-    with pytest.raises(UserError, match="is of the family attention_seq2seq, but an encoder can start from bilstm"):
-        wordemb_hf.finetune(
-            folder / "data", tmp_path / "out", family="attention_seq2seq", encoder=str(folder / "model"), epochs=0
-        )
+def test_an_encoder_of_another_kind_is_refused(data, folder, family, tmp_path):
+    with pytest.raises(UserError, match=f"is of the family {family}, but an encoder can start from bilstm"):
+        wordemb_hf.finetune(data, tmp_path / "out", family="attention_seq2seq", encoder=str(folder / "model"), epochs=0)
 
 
 def test_the_command_line(folder, tmp_path, capsys):
@@ -219,9 +271,9 @@ def test_the_command_line(folder, tmp_path, capsys):
         "".join(json.dumps({"en": source, "zh": target}) + "\n" for source, target in pairs()), encoding="utf-8"
     )
     columns = ["--text-column", "en", "--target-column", "zh"]
-    data = ["--data", str(tmp_path / "pairs.jsonl"), *columns]
+    given = ["--data", str(tmp_path / "pairs.jsonl"), *columns]
     with pytest.raises(SystemExit) as end:
-        main(["evaluate", str(folder / "model"), *data, "--beams", "2", "--output", str(tmp_path / "figures.json")])
+        main(["evaluate", str(folder / "model"), *given, "--beams", "2", "--output", str(tmp_path / "figures.json")])
     assert not end.value.code
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert figures["exact_match"] > 0.5 and "8 pairs: loss" in capsys.readouterr().out
