@@ -223,7 +223,7 @@ def test_impossible_settings_of_finetune(refused, folder, options, sentence):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ("--family textcnn", "family is 'textcnn', but pretrain knows bilstm, elmo, rnn, word2vec"),
+        ("--family textcnn", "family is 'textcnn', but pretrain knows bilstm, elmo, rnn, transformer_decoder, "),
         ("--family lstm", "family is 'lstm', but must be one of "),
         ("--family rnn --window-size 3", "rnn has no setting 'window_size'"),
         ("--family rnn --hidden-size 50", "tie_word_embeddings needs embedding_size, 200, equal to hidden_size, 50"),

@@ -96,10 +96,12 @@ def test_what_a_readme_tells_to_type_works(there, capsys):
         "pretrain",
         "predict",
         "evaluate",
+        "embed",
+        "pretrain",
+        "finetune",
         "finetune",
         "predict",
         "evaluate",
-        "embed",
         "export",
     ]
     for command in commands:

@@ -190,7 +190,7 @@ SEQ2SEQ: dict[str, Preset] = {
     "transformer_seq2seq": Preset(
         learning_rate=1e-3,
         epochs=20,
-        settings={"num_hidden_layers": 2},
+        settings={"num_hidden_layers": 2, "hidden_dropout_prob": 0.2},
     ),
 }
 

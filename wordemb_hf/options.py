@@ -45,10 +45,7 @@ OutputFolderOrNone = Annotated[
     Path | None, typer.Option(help="Folder for the model; it must be new or empty.", metavar="FOLDER")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output folder.")]
-_KINDS = (
-    "word for English and its like, char for Chinese; word-space, char-space with their spaces, to write; whitespace "
-    "for words already apart."
-)
+_KINDS = "word for English, char for Chinese; word-space, char-space to write; whitespace for words already apart."
 Kind = Literal["word", "word-space", "char", "char-space", "whitespace"]
 TokenizerKind = Annotated[Kind, typer.Option(help=_KINDS, rich_help_panel=DATA)]
 TokenizerKindOfTask = Annotated[

@@ -31,7 +31,8 @@ def predict(
     """Label texts, find what is tagged in them, fill in a missing word, go on writing, or write a text for a text.
 
     `--explain` draws what one text's answer came from: what each word adds to the logarithm of the odds (bow,
-    word2vec), the windows that filters fired on (textcnn), attention, or the gates of an LSTM.
+    word2vec), the windows that filters fired on (textcnn), attention, the gates of an LSTM, or where an
+    encoder–decoder looked when it wrote each word.
 
     Returns:
         For each text, from a classifier `{"text": ..., "labels": [{"label": ..., "score": ...}, ...]}`, the likeliest
