@@ -149,6 +149,7 @@ def finetune(
     from .new_models import fit_to_texts, model_from_vectors, new_model
     from .pretrained_encoders import model_with_encoder
     from .reports import told
+    from .tasks.seq2seq import EncodedPairs
     from .training import TrainingSettings, make_accelerator, train
     from .writing import fit_to_targets
 
@@ -199,10 +200,11 @@ def finetune(
         for name, part in (("train", parts.train), ("dev", parts.dev), ("test", parts.test))
         if part is not None
     }
+    encoded = tasks["train"].encoded
     if not model:
-        fit_to_texts(labeller, tokenizer, tasks["train"].encoded)
-    elif labeller.config.is_encoder_decoder:
-        fit_to_targets(labeller, tokenizer, tasks["train"].encoded.longest_target)
+        fit_to_texts(labeller, tokenizer, encoded)
+    if isinstance(encoded, EncodedPairs):
+        fit_to_targets(labeller, tokenizer, encoded.longest_target)
 
     def evaluate_dev(current: "PreTrainedModel") -> dict[str, float]:
         return tasks["dev"].evaluate(current, accelerator)

@@ -114,14 +114,9 @@ def fit_to_texts(model: "PreTrainedModel", tokenizer: Any, encoded: Any) -> None
     Args:
         model: a model that has just been made.
         tokenizer: its tokenizer.
-        encoded: the training texts; `rows` are their ids, `labels` the classes of a classifier's; of pairs,
-            `longest_target` is how long a text is to be written at most.
+        encoded: the training texts; `rows` are their ids, `labels` the classes of a classifier's.
     """
     spell_vocabulary(model, tokenizer)
-    if model.config.is_encoder_decoder:
-        from .writing import fit_to_targets
-
-        fit_to_targets(model, tokenizer, encoded.longest_target)
     if hasattr(model.base_model, "set_document_frequencies"):
         from .bag_of_words import fit_bag_of_words
 
