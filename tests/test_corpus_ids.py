@@ -263,7 +263,7 @@ def test_the_longest_line(tmp_path, monkeypatch, name, extra):
     ("options", "message"),
     [
         ({"threads": 0}, "threads must be at least 1, not 0"),
-        ({"kind": "words"}, "kind must be one of word, char, char-space, whitespace, not 'words'"),
+        ({"kind": "words"}, "kind must be one of word, word-space, char, char-space, whitespace, not 'words'"),
         ({"min_count": 0}, "min_count must be at least 1, not 0"),
         ({"min_count": 9}, "no word of the corpus occurs at least 9 times .the most frequent, 'a', occurs 2 times"),
     ],

@@ -169,7 +169,7 @@ def test_it_loads_in_a_process_that_knows_nothing_of_the_package(tmp_path):
         ({"min_count": 0}, "min_count must be at least 1, not 0"),
         ({"max_size": 0}, "max_size must be at least 1, not 0"),
         ({"max_length": -1}, "max_length must be at least 1, not -1"),
-        ({"kind": "bpe"}, "kind must be one of word, char, char-space, whitespace, not 'bpe'"),
+        ({"kind": "bpe"}, "kind must be one of word, word-space, char, char-space, whitespace, not 'bpe'"),
         ({"min_count": 3, "kind": "whitespace"}, "no word of the corpus .*'x', occurs 2 times"),
         ({"max_characters": 2}, "max_characters must be at least 3, not 2: two go to begin and end of word"),
         ({"special_tokens": [""]}, "special_tokens must not hold an empty string"),
