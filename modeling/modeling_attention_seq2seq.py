@@ -15,19 +15,18 @@ import torch
 from torch import Tensor, nn
 from transformers import GenerationMixin, PreTrainedModel
 from transformers import initialization as init
-from transformers.modeling_outputs import BaseModelOutputWithPooling, Seq2SeqLMOutput, Seq2SeqModelOutput
+from transformers.modeling_outputs import BaseModelOutputWithPooling, Seq2SeqModelOutput
 from transformers.utils.generic import can_return_tuple
 
 from .attention_decoder import AttentionDecoder
 from .configuration_attention_seq2seq import AttentionSeq2SeqConfig
 from .embeddings import embed_words, given_length
+from .generation_head import ConditionalGenerationHead
 from .hub_ready import HubReadyMixin
 from .pooling import first_token, last_token
 from .recurrent import RecurrentStack, State, initialize_recurrent
 from .recurrent_cache import RecurrentCache
 from .scalar_mix import ScalarMix
-from .softmax_losses import chunked_cross_entropy
-from .target_shift import read_before
 from .two_readings import TwoReadings
 from .word_attention import WordAttention
 
@@ -310,10 +309,6 @@ class AttentionSeq2SeqModel(AttentionSeq2SeqPreTrainedModel):
             answer.decoder_hidden_states = (words[:, :length], outputs[:, :length])
         return answer
 
-    def prepare_decoder_input_ids_from_labels(self, labels: Tensor) -> Tensor:
-        """What the decoder reads when it is to write `labels (batch, length)`; transformers' collators ask for it."""
-        return read_before(labels, self.config.pad_token_id, self.config.decoder_start_token_id)
-
     def _begin(
         self, past: RecurrentCache | None, pooled: Tensor, source: Tensor
     ) -> tuple[list[State], Tensor | None, Tensor]:
@@ -331,100 +326,23 @@ class AttentionSeq2SeqModel(AttentionSeq2SeqPreTrainedModel):
         return begin, None, self.decoder.attention.keys(source)
 
 
-class AttentionSeq2SeqForConditionalGeneration(AttentionSeq2SeqPreTrainedModel, GenerationMixin):
+class AttentionSeq2SeqForConditionalGeneration(
+    ConditionalGenerationHead, AttentionSeq2SeqPreTrainedModel, GenerationMixin
+):
     """Writes a text for a text."""
 
-    accepts_loss_kwargs = False
+    backbone_class = AttentionSeq2SeqModel
     _is_stateful = True  # a state cannot be cut back to an earlier word
     _tied_weights_keys = {"lm_head.weight": "attention_seq2seq.encoder.word_embeddings.weight"}
 
     def __init__(self, config: AttentionSeq2SeqConfig):
-        super().__init__(config)
-        self.attention_seq2seq = AttentionSeq2SeqModel(config)
-        self.lm_head = nn.Linear(config.embedding_size, config.vocab_size)
         if not config.share_embeddings:
             self._tied_weights_keys = {"lm_head.weight": "attention_seq2seq.target_embeddings.weight"}
-        self.post_init()
+        super().__init__(config)
 
     @classmethod
     def _supports_default_dynamic_cache(cls) -> bool:
         return False  # generate() would make a cache for attention
-
-    def get_output_embeddings(self) -> nn.Linear:
-        return self.lm_head
-
-    def set_output_embeddings(self, value: nn.Linear):
-        self.lm_head = value
-
-    def prepare_decoder_input_ids_from_labels(self, labels: Tensor) -> Tensor:
-        """What the decoder reads when it is to write `labels (batch, length)`; transformers' collators ask for it."""
-        return self.attention_seq2seq.prepare_decoder_input_ids_from_labels(labels)
-
-    @can_return_tuple
-    def forward(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        decoder_input_ids: Tensor | None = None,
-        decoder_attention_mask: Tensor | None = None,
-        decoder_inputs_embeds: Tensor | None = None,
-        encoder_outputs: Any = None,
-        past_key_values: RecurrentCache | None = None,
-        use_cache: bool | None = None,
-        labels: Tensor | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        **kwargs,
-    ) -> Seq2SeqLMOutput:
-        """Predict the words of a target.
-
-        Args: those of `AttentionSeq2SeqModel`, and
-            labels: the target itself, `(batch, length)`, padded on the right with -100; what the decoder reads is made
-                of it, unless it is given.
-
-        Returns:
-            With labels `loss`, without them `logits (batch, length, vocab_size)`; and what the model returns.
-
-        Raises:
-            ValueError: when there is neither a target nor the beginning of one.
-        """
-        if encoder_outputs is None:
-            given_length(input_ids, inputs_embeds)  # refuses both and neither
-        if decoder_input_ids is None and decoder_inputs_embeds is None:
-            if labels is None:
-                raise ValueError("give labels, or decoder_input_ids: the target one place to the right")
-            decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
-        outputs = self.attention_seq2seq(
-            input_ids,
-            attention_mask,
-            inputs_embeds,
-            decoder_input_ids=decoder_input_ids,
-            decoder_attention_mask=decoder_attention_mask,
-            decoder_inputs_embeds=decoder_inputs_embeds,
-            encoder_outputs=encoder_outputs,
-            past_key_values=past_key_values,
-            use_cache=use_cache,
-            output_attentions=output_attentions,
-            output_hidden_states=output_hidden_states,
-            return_dict=True,
-        )
-        states = outputs.last_hidden_state
-        loss, logits = None, None
-        if labels is not None:
-            head = self.lm_head
-            loss = chunked_cross_entropy(states.flatten(0, 1), head.weight, head.bias, labels.flatten())
-        else:
-            logits = self.lm_head(states)
-        return Seq2SeqLMOutput(
-            loss=loss,
-            logits=logits,
-            past_key_values=outputs.past_key_values,
-            decoder_hidden_states=outputs.decoder_hidden_states,
-            cross_attentions=outputs.cross_attentions,
-            encoder_last_hidden_state=outputs.encoder_last_hidden_state,
-            encoder_hidden_states=outputs.encoder_hidden_states,
-        )
 
 
 AUTO_CLASSES = {

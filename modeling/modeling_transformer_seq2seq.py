@@ -11,15 +11,14 @@ from torch import Tensor, nn
 from transformers import GenerationMixin, PreTrainedModel
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 from transformers.masking_utils import create_bidirectional_mask, create_causal_mask
-from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput, Seq2SeqModelOutput
+from transformers.modeling_outputs import BaseModelOutput, Seq2SeqModelOutput
 from transformers.utils.generic import can_return_tuple
 
 from .configuration_transformer_seq2seq import TransformerSeq2SeqConfig
 from .embeddings import look_up_words, token_mask
+from .generation_head import ConditionalGenerationHead
 from .hub_ready import HubReadyMixin
 from .positions import Positions, number_tokens
-from .softmax_losses import chunked_cross_entropy
-from .target_shift import read_before, shift_right, tokens_of
 from .transformer_layers import TransformerStack, Wanted, initialize_transformer
 
 if TYPE_CHECKING:  # so that its file travels along; a model itself has no use for it
@@ -119,7 +118,7 @@ class TransformerSeq2SeqModel(TransformerSeq2SeqPreTrainedModel):
                 hidden_size)`.
             attention_mask: 1 where there is a token of the source, `(batch, source_length)`.
             decoder_input_ids: of the target, shifted right, `(batch, length)`; or `decoder_inputs_embeds`. Without
-                either, the source itself is also the target, as one reads a text in order to say it again.
+                either, only the source is read.
             decoder_attention_mask: 1 where there is a token of the target, `(batch, length)`, or of all that was read
                 so far as well.
             encoder_outputs: of an earlier call, in place of the source.
@@ -131,7 +130,8 @@ class TransformerSeq2SeqModel(TransformerSeq2SeqPreTrainedModel):
 
         Returns:
             `last_hidden_state (batch, length, hidden_size)` of the target, zero where padded, and
-            `encoder_last_hidden_state (batch, source_length, hidden_size)`.
+            `encoder_last_hidden_state (batch, source_length, hidden_size)`. When only the source is read, both are the
+            encoder's.
 
         Raises:
             ValueError: for a text longer than learned positions reach.
@@ -151,8 +151,13 @@ class TransformerSeq2SeqModel(TransformerSeq2SeqPreTrainedModel):
             read_source = BaseModelOutput(*read_source)
         source = read_source.last_hidden_state  # (batch, source_length, hidden_size)
         if decoder_input_ids is None and decoder_inputs_embeds is None:
-            decoder_input_ids, decoder_inputs_embeds, decoder_attention_mask = self._again(
-                input_ids, inputs_embeds, source_tokens
+            # For pipelines and `embed`, which know of texts and not of targets.
+            return Seq2SeqModelOutput(
+                last_hidden_state=source,
+                encoder_last_hidden_state=source,
+                decoder_hidden_states=read_source.hidden_states,
+                encoder_hidden_states=read_source.hidden_states,
+                encoder_attentions=read_source.attentions,
             )
 
         past_length = 0 if past_key_values is None else past_key_values.get_seq_length()
@@ -198,109 +203,14 @@ class TransformerSeq2SeqModel(TransformerSeq2SeqPreTrainedModel):
             encoder_attentions=read_source.attentions,
         )
 
-    def _again(
-        self, input_ids: Tensor | None, inputs_embeds: Tensor | None, tokens: Tensor | None
-    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """The source as its own target: ids or vectors, and where there is a token."""
-        start = self.config.decoder_start_token_id
-        if input_ids is not None:
-            return shift_right(input_ids.long(), tokens, start), None, tokens
-        if inputs_embeds is None or tokens is None:
-            raise ValueError("give decoder_input_ids or decoder_inputs_embeds along with encoder_outputs")
-        first = self.get_input_embeddings().weight[start].to(inputs_embeds.dtype)
-        before = nn.functional.pad(inputs_embeds, (0, 0, 1, 0))[:, :-1]
-        follows = nn.functional.pad(tokens.bool(), (1, 0))[:, :-1].unsqueeze(-1)
-        return None, torch.where(follows, before, first), tokens
 
-
-class TransformerSeq2SeqForConditionalGeneration(TransformerSeq2SeqPreTrainedModel, GenerationMixin):
+class TransformerSeq2SeqForConditionalGeneration(
+    ConditionalGenerationHead, TransformerSeq2SeqPreTrainedModel, GenerationMixin
+):
     """Writes a text for a text: translation, correction, commands to actions."""
 
-    accepts_loss_kwargs = False
+    backbone_class = TransformerSeq2SeqModel
     _tied_weights_keys = {"lm_head.weight": "transformer_seq2seq.encoder.word_embeddings.weight"}
-
-    def __init__(self, config: TransformerSeq2SeqConfig):
-        super().__init__(config)
-        self.transformer_seq2seq = TransformerSeq2SeqModel(config)
-        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size)
-        self.post_init()
-
-    def get_output_embeddings(self) -> nn.Linear:
-        return self.lm_head
-
-    def set_output_embeddings(self, value: nn.Linear):
-        self.lm_head = value
-
-    def prepare_decoder_input_ids_from_labels(self, labels: Tensor) -> Tensor:
-        """What the decoder reads to write `labels (batch, length)`, as transformers' collators ask for it."""
-        return read_before(labels, self.config.pad_token_id, self.config.decoder_start_token_id)
-
-    @can_return_tuple
-    def forward(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        decoder_input_ids: Tensor | None = None,
-        decoder_attention_mask: Tensor | None = None,
-        decoder_inputs_embeds: Tensor | None = None,
-        encoder_outputs: BaseModelOutput | tuple[Tensor, ...] | None = None,
-        past_key_values: EncoderDecoderCache | None = None,
-        use_cache: bool | None = None,
-        labels: Tensor | None = None,
-        logits_to_keep: int | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        **kwargs,
-    ) -> Seq2SeqLMOutput:
-        """Predict each token of the target.
-
-        The arguments are those of `TransformerSeq2SeqModel`, and:
-
-        Args:
-            labels: the target itself, its end included, `(batch, length)`, -100 where there is nothing to learn;
-                without `decoder_input_ids` the decoder reads it shifted right.
-            logits_to_keep: scores of so many last tokens; 0 for all.
-
-        Returns:
-            With labels `loss`, without them, or where `logits_to_keep` asks for them, `logits (batch, length,
-            vocab_size)`; and what the backbone returns.
-        """
-        if labels is not None and decoder_input_ids is None and decoder_inputs_embeds is None:
-            decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
-            if decoder_attention_mask is None:
-                decoder_attention_mask = tokens_of(labels)
-        outputs = self.transformer_seq2seq(
-            input_ids,
-            attention_mask,
-            inputs_embeds,
-            decoder_input_ids,
-            decoder_attention_mask,
-            decoder_inputs_embeds,
-            encoder_outputs,
-            past_key_values=past_key_values,
-            use_cache=use_cache,
-            output_attentions=output_attentions,
-            output_hidden_states=output_hidden_states,
-            return_dict=True,
-        )
-        states, loss, logits = outputs.last_hidden_state, None, None
-        if labels is not None:
-            head = self.lm_head
-            loss = chunked_cross_entropy(states.flatten(0, 1), head.weight, head.bias, labels.flatten())
-        if labels is None or logits_to_keep is not None:
-            logits = self.lm_head(states[:, -logits_to_keep:] if logits_to_keep else states)
-        return Seq2SeqLMOutput(
-            loss=loss,
-            logits=logits,
-            past_key_values=outputs.past_key_values,
-            decoder_hidden_states=outputs.decoder_hidden_states,
-            decoder_attentions=outputs.decoder_attentions,
-            cross_attentions=outputs.cross_attentions,
-            encoder_last_hidden_state=outputs.encoder_last_hidden_state,
-            encoder_hidden_states=outputs.encoder_hidden_states,
-            encoder_attentions=outputs.encoder_attentions,
-        )
 
 
 AUTO_CLASSES = {

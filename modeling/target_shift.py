@@ -4,28 +4,19 @@ import torch
 from torch import Tensor, nn
 
 
-def shift_right(ids: Tensor, tokens: Tensor | None, start: int) -> Tensor:
-    """What stands before each token, and `start` before the first, wherever padding is: `(batch, length)` to the same.
-
-    Args:
-        ids: `(batch, length)`.
-        tokens: where there is a token, `(batch, length)`; `None` for everywhere.
-        start: the id that begins a target.
-    """
-    tokens = torch.ones_like(ids) if tokens is None else tokens
-    before = nn.functional.pad(ids, (1, 0))[:, :-1]
-    return torch.where(nn.functional.pad(tokens.bool(), (1, 0))[:, :-1], before, start)
-
-
 def read_before(labels: Tensor, pad: int | None, start: int) -> Tensor:
-    """What a decoder reads to write `labels`: `(batch, length)` to the same.
+    """What stands before each token of a target, and `start` before the first, wherever padding is.
 
     Args:
-        labels: the target, -100 where there is nothing to learn.
+        labels: the target, `(batch, length)`, -100 where there is nothing to learn.
         pad: what stands there in place of -100.
         start: the id that begins a target.
+
+    Returns:
+        What a decoder reads to write it, `(batch, length)`.
     """
-    return shift_right(labels.masked_fill(labels == -100, pad or 0), tokens_of(labels), start)
+    before = nn.functional.pad(labels.masked_fill(labels == -100, pad or 0), (1, 0))[:, :-1]
+    return torch.where(nn.functional.pad(tokens_of(labels), (1, 0))[:, :-1], before, start)
 
 
 def tokens_of(labels: Tensor) -> Tensor:

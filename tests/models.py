@@ -72,7 +72,6 @@ TASKS = {
     "AutoModelForMaskedLM": Task(
         outputs={"logits": ("batch", "length", "vocab_size")}, labels=word_labels, pipeline="fill-mask"
     ),
-    # Without a target of its own, a text is written again.
     "AutoModelForSeq2SeqLM": Task(outputs={"logits": ("batch", "length", "vocab_size")}, labels=word_labels),
 }
 
@@ -510,6 +509,7 @@ FAMILIES = [
         },
         attends=True,
         keeps_all=True,
+        inputs=dict.fromkeys(TRANSFORMER_VARIANTS, _target),
     ),
     Family(
         name="word2vec",

@@ -142,7 +142,7 @@ def families_stand_apart(sources: list[Source]) -> Problems:
 
 def blocks_know_no_configuration(sources: list[Source]) -> Problems:
     """Tensor shapes and plain keyword arguments specify a block; models read configs."""
-    readers = ("heads", "crf_head", "hub_ready", "transformer_settings")
+    readers = ("heads", "crf_head", "generation_head", "hub_ready", "transformer_settings")
     for source in filter(lambda source: source.is_block, sources):
         for found in source.imports:
             sibling = found.module.rpartition(".")[2] if found.reaches("wordemb_hf.modeling") else ""
