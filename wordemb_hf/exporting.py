@@ -47,9 +47,9 @@ def export(
 ) -> Path:
     """Write a model as ONNX: model.onnx, its tokenizer and its config.
 
-    Texts can be many or one, and of any length from one token on. A language model gives its vectors, a tagger with a
-    CRF the best path as `tags`. What was written is run by onnxruntime on batches of several sizes and compared with
-    PyTorch before it appears.
+    Texts can be many or one, and of any length from one token on. A language model gives its vectors, an
+    encoder–decoder those of its encoder, a tagger with a CRF the best path as `tags`. What was written is run by
+    onnxruntime on batches of several sizes and compared with PyTorch before it appears.
 
     Returns:
         The folder.
