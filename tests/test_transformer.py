@@ -361,4 +361,5 @@ def test_learns_to_copy_and_to_look_where_it_copies(position_type):
         weights = model(source, labels=target, output_attentions=True).cross_attentions
     looks = torch.stack([layer[:, :, :6].argmax(-1) for layer in weights])  # (layers, batch, heads, 6)
     right = (looks == torch.arange(6)).float().mean((1, 3))
-    assert right.max() > 0.6  # some head of some layer is the alignment; by chance it would be a sixth
+    # Some head of some layer is the alignment; by chance it would be a sixth. Rotations do not reach a source's states.
+    assert right.max() > (0.6 if position_type == "rotary" else 0.9)

@@ -56,8 +56,8 @@ WORD_PATTERN = "|".join(
         rf"{_ALONE}\p{{M}}*",
     )
 )
-# A character alone; with its spaces where text is to be written and not only read.
 SPACE = "▁"  # as in SentencePiece: a space that belongs to the word behind it
+# A character alone; with its spaces where text is to be written and not only read.
 CHAR_PATTERNS = {"char": _ALONE, "char-space": r"[^\p{Cc}\p{Cf}]"}
 
 
