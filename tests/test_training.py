@@ -11,8 +11,9 @@ from torch.nn.functional import cross_entropy
 
 from wordemb_hf.batching import LazyBatches, by_length, shuffled_buckets
 from wordemb_hf.errors import UserError
+from wordemb_hf.model_outputs import outputs_of
 from wordemb_hf.optimization import make_optimizer, schedule
-from wordemb_hf.training import TrainingSettings, make_accelerator, outputs_of, train
+from wordemb_hf.training import TrainingSettings, make_accelerator, train
 
 EXAMPLES = 24
 

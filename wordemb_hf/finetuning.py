@@ -1,5 +1,6 @@
 """The verb `finetune`: from labelled texts to a classifier or a tagger that anyone can load."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,6 +12,7 @@ from .options import (
     MODEL,
     TRAINING,
     CardLanguage,
+    CheckpointSteps,
     LabelColumn,
     Language,
     LowercaseOfTask,
@@ -18,6 +20,7 @@ from .options import (
     MixedPrecision,
     OutputFolderOrNone,
     Overwrite,
+    Resume,
     Seed,
     TargetColumn,
     TextColumn,
@@ -90,6 +93,8 @@ def finetune(
     max_grad_norm: Annotated[float, training_option("Scale gradients down to this norm; 0 for never.", "NORM")] = 1.0,
     accumulation: Annotated[int, training_option("Batches that make one step.", "N")] = 1,
     mixed_precision: MixedPrecision = None,
+    checkpoint_steps: CheckpointSteps = 0,
+    resume: Resume = "auto",
     seed: Seed = 0,
 ) -> dict[str, Any]:
     """Train a text classifier or a tagger on labelled texts, or a model that writes a text for a text.
@@ -144,6 +149,7 @@ def finetune(
     if not model:
         job.check(config, parts.train)
 
+    from .checkpoints import Checkpoints, describe_training, forget_training
     from .documents import document_labeller
     from .loading import label_ids, load_for_labels
     from .new_models import fit_to_texts, model_from_vectors, new_model
@@ -209,6 +215,12 @@ def finetune(
     def evaluate_dev(current: "PreTrainedModel") -> dict[str, float]:
         return tasks["dev"].evaluate(current, accelerator)
 
+    given = [asdict(part) for part in (parts.train, parts.dev) if part is not None]
+    started_from = model or encoder or (str(vectors) if vectors else None)
+    described = describe_training(
+        labeller, training, given, start=started_from, batch_size=batch_size, max_length=max_length
+    )
+    checkpoints = Checkpoints.beside(output, described, checkpoint_steps, resume)
     result = train(
         labeller,
         tasks["train"],
@@ -216,6 +228,7 @@ def finetune(
         accelerator,
         evaluate=evaluate_dev if "dev" in tasks else None,
         metric=job.best(labels),
+        checkpoints=checkpoints,
     )
     measured: dict[str, dict[str, Any]] = {
         name: tasks[name].measure(labeller, accelerator) for name in ("dev", "test") if name in tasks
@@ -247,6 +260,7 @@ def finetune(
                 base_model=model if model and not Path(model).is_dir() else None,
                 **card,
             )
+        forget_training(output)
         if backbone is not None:
             share_code(output, backbone)
         for name, figures in measured.items():

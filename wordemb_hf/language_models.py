@@ -1,6 +1,6 @@
 """Language models: their text as ids, their training, and their perplexity."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import exp
 
 import numpy as np
@@ -10,15 +10,17 @@ from accelerate import Accelerator
 from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from .batching import BatchSource
+from .checkpoints import Checkpoints
 from .errors import UserError
 from .families import PRETRAINING, PretrainingPreset, check_length, readable_length
+from .model_outputs import mean_loss
 from .new_models import spell_vocabulary
 from .objectives.denoising import GappedTexts
 from .objectives.masked import MaskedWords, Vocabulary
 from .objectives.pieces import TextPieces
 from .objectives.sentences import WholeTexts
 from .objectives.streams import TextStreams
-from .training import TrainingResult, TrainingSettings, mean_loss, train
+from .training import TrainingResult, TrainingSettings, train
 from .vocabulary import Ids, encode_corpus
 
 EVALUATION_STREAMS = 8  # few: each of them begins without a past
@@ -56,6 +58,7 @@ def train_language_model(
     settings: TrainingSettings,
     accelerator: Accelerator,
     whole_words: bool = False,
+    checkpoints: Callable[[PreTrainedModel], Checkpoints] | None = None,
 ) -> tuple[PreTrainedModel, TrainingResult]:
     """Train a language model.
 
@@ -69,6 +72,7 @@ def train_language_model(
         settings: how to train.
         accelerator: where to train.
         whole_words: a masked language model hides all tokens of a word or none.
+        checkpoints: of the model that is trained: where its training is kept; `None` for nowhere.
     """
     preset = PRETRAINING[config.model_type.removeprefix("wordemb_")]
     model = getattr(transformers, preset.auto_class).from_config(config)
@@ -86,7 +90,8 @@ def train_language_model(
         def evaluate(model: PreTrainedModel) -> dict[str, float]:
             return {f"eval_{name}": value for name, value in _figures(model, held_out, accelerator).items()}
 
-    return model, train(model, source, settings, accelerator, evaluate)
+    kept = None if checkpoints is None else checkpoints(model)
+    return model, train(model, source, settings, accelerator, evaluate, checkpoints=kept)
 
 
 def never_written(tokenizer: PreTrainedTokenizerFast) -> list[int]:

@@ -71,6 +71,19 @@ MixedPrecision = Annotated[
     Literal["no", "bf16", "fp16"] | None,
     typer.Option(help="Arithmetic of the forward pass.", show_default="the launcher's", rich_help_panel=TRAINING),
 ]
+CheckpointSteps = Annotated[
+    int,
+    typer.Option(
+        help="Keep the training after so many steps.",
+        show_default="every minute or epoch",
+        rich_help_panel=TRAINING,
+        metavar="N",
+    ),
+]
+Resume = Annotated[
+    Literal["auto", "never"],
+    typer.Option(help="Go on with a training that was stopped, or begin anew.", rich_help_panel=TRAINING),
+]
 Seed = Annotated[int, typer.Option(help="Of everything that is random.", rich_help_panel=TRAINING, metavar="N")]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -13,12 +13,14 @@ from .options import (
     MODEL,
     TRAINING,
     CardLanguage,
+    CheckpointSteps,
     Language,
     Lowercase,
     MinCount,
     MixedPrecision,
     OutputFolder,
     Overwrite,
+    Resume,
     Seed,
     TextColumn,
     TokenizerKind,
@@ -26,6 +28,9 @@ from .options import (
     training_option,
 )
 from .processors import count_processors
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 def pretrain(
@@ -85,6 +90,8 @@ def pretrain(
     ] = False,
     learning_rate: Annotated[float | None, training_option("At its highest.", "RATE", "preset")] = None,
     mixed_precision: MixedPrecision = None,
+    checkpoint_steps: CheckpointSteps = 0,
+    resume: Resume = "auto",
     seed: Seed = 0,
 ) -> Path:
     """Train word vectors or a language model on raw text.
@@ -147,6 +154,7 @@ def pretrain(
     if dev is not None and preset.objective == "windows":
         raise UserError(f"dev is {dev}, but word vectors have no development text: measure them by what they are for")
 
+    from .checkpoints import Checkpoints, describe_training, forget_training
     from .corpus import read_texts
     from .documents import document_language_model, document_vectors
     from .language_models import check_config, encode_text, train_language_model
@@ -230,8 +238,16 @@ def pretrain(
         if hasattr(config, "decoder_start_token_id"):
             config.decoder_start_token_id = tokenizer.bos_token_id
         held_out = None if dev is None else encode_text(tokenizer, read([Path(dev)]), preset)
+        given = [part for text in (ids, held_out) if text is not None for part in (text.ids, text.offsets)]
+
+        def kept(model: "PreTrainedModel") -> Checkpoints:
+            described = describe_training(
+                model, settings, given, batch_size=batch_size, length=length, whole_words=whole_words
+            )
+            return Checkpoints.beside(output, described, checkpoint_steps, resume)
+
         trained, result = train_language_model(
-            config, tokenizer, ids, held_out, batch_size, length, settings, accelerator, whole_words
+            config, tokenizer, ids, held_out, batch_size, length, settings, accelerator, whole_words, kept
         )
 
     if accelerator.is_main_process:
@@ -249,6 +265,7 @@ def pretrain(
                 language=language,
                 card_language=card_language,
             )
+        forget_training(output)
         speed = len(ids.ids) * settings.epochs / max(result.seconds, 1e-9)
         accelerator.print(
             translate(

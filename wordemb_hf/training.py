@@ -7,7 +7,7 @@
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -16,14 +16,18 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import gather_object, set_seed
+from accelerate.utils import set_seed
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
-from .batching import Batch, BatchSource, LazyBatches
+from .batching import Batch, BatchSource
+from .checkpoints import Checkpoints
 from .errors import UserError
+from .keeper import Keeper
 from .messages import translate
+from .model_outputs import carry_on
 from .optimization import OptimizerName, ScheduleName, make_optimizer, schedule
+from .training_state import TrainingState
 
 Precision = Literal["no", "bf16", "fp16"]
 
@@ -121,6 +125,7 @@ def train(
     accelerator: Accelerator,
     evaluate: Callable[[PreTrainedModel], dict[str, float]] | None = None,
     metric: str = "eval_loss",
+    checkpoints: Checkpoints | None = None,
 ) -> TrainingResult:
     """Train `model` in place.
 
@@ -132,137 +137,79 @@ def train(
         evaluate: called after each epoch on every process; returns `eval_...` figures. With it, the model ends with the
             weights of the best evaluation.
         metric: the figure that decides which evaluation is best; smaller is better if it ends in `loss`.
+        checkpoints: where the training is kept, and goes on from if it was stopped there; `None` for nowhere. They stay
+            when it has ended: they are of no use once the model is written, but not before.
 
     Raises:
-        UserError: when the loss is no longer a number.
+        UserError: when the loss is no longer a number, or the checkpoints are of another training.
+        KeyboardInterrupt: when it was interrupted, after a checkpoint.
     """
     started = time.monotonic()
     optimizer = make_optimizer(model, settings.optimizer, settings.learning_rate, settings.weight_decay)
     prepared, optimizer = accelerator.prepare(model, optimizer)
-    result = TrainingResult()
-    best = _Best(metric)
-    log = _LossLog(accelerator.device)
-    step = 0
-    for epoch in range(settings.epochs):
-        prepared.train()
-        batches = source.epoch(epoch)
-        carried = _carry(source, None)
-        rounds = -(-len(batches) // accelerator.num_processes)
-        updates = range(0, rounds, settings.accumulation)
-        label = translate("epoch {epoch} of {epochs}", epoch=epoch + 1, epochs=settings.epochs)
-        bar = tqdm(
-            updates,
-            desc=label,
-            unit=translate("step"),
-            disable=None if accelerator.is_main_process else True,
-            leave=False,
-        )
-        for first in bar:
-            progress = (epoch + first / rounds) / settings.epochs
-            factor = schedule(settings.schedule, settings.warmup, settings.floor, progress)
-            for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * factor
-            group_of_batches = [
-                _batch_of(batches, number, accelerator)
-                for number in range(first, min(first + settings.accumulation, rounds))
-            ]
-            carried = _update(prepared, optimizer, source, group_of_batches, carried, settings, accelerator, log)
-            step += 1
-            if step % settings.logging_steps == 0 or first == updates[-1]:
-                loss = log.mean(accelerator)
+    state = TrainingState(prepared, optimizer, source, metric, accelerator)
+    keeper = Keeper(checkpoints, state, settings.logging_steps)
+    keeper.restore()
+    before = state.seconds
+    with keeper:
+        while state.epoch < settings.epochs and not (settings.patience and state.best.since >= settings.patience):
+            label = translate("epoch {epoch} of {epochs}", epoch=state.epoch + 1, epochs=settings.epochs)
+            prepared.train()
+            for _ in _epoch(state, settings, label):
+                state.seconds = before + time.monotonic() - started
+                keeper.after_step()
+            if evaluate is not None:
+                row = {"epoch": state.epoch + 1.0, "step": state.step, **evaluate(state.model)}
+                state.history.append(row)
+                state.best.see(row, state.model)
+                if accelerator.is_main_process:
+                    tqdm.write(f"{label}: " + _figures(row))
+            state.epoch += 1
+            state.begin_epoch()
+            state.seconds = before + time.monotonic() - started
+            keeper.after_epoch()
+    state.best.restore(state.model)
+    accelerator.wait_for_everyone()
+    return TrainingResult(state.history, state.best.row, state.seconds)
+
+
+def _epoch(state: TrainingState, settings: TrainingSettings, label: str) -> Iterator[None]:
+    """Take the steps that are left of an epoch; between two of them, `state` says where it is."""
+    accelerator = state.accelerator
+    batches = state.source.epoch(state.epoch)
+    rounds = -(-len(batches) // accelerator.num_processes)
+    updates = range(0, rounds, settings.accumulation)
+    bar = tqdm(
+        total=len(updates),
+        initial=min(state.round // settings.accumulation, len(updates)),
+        desc=label,
+        unit=translate("step"),
+        disable=None if accelerator.is_main_process else True,
+        leave=False,
+    )
+    with bar:
+        for first in updates:
+            last = min(first + settings.accumulation, rounds)
+            if last <= state.round:  # taken before the training was stopped
+                continue
+            progress = (state.epoch + first / rounds) / settings.epochs
+            rate = settings.learning_rate * schedule(settings.schedule, settings.warmup, settings.floor, progress)
+            for group in state.optimizer.param_groups:
+                group["lr"] = rate
+            _update(state, [_batch_of(batches, number, accelerator) for number in range(first, last)], settings)
+            state.step, state.round = state.step + 1, last
+            if state.step % settings.logging_steps == 0 or last == rounds:
+                loss = state.log.mean(accelerator)
                 if not np.isfinite(loss):
                     raise UserError(
-                        f"the loss is {loss} at step {step}: try a lower --learning-rate than "
+                        f"the loss is {loss} at step {state.step}: try a lower --learning-rate than "
                         f"{settings.learning_rate}, a --max-grad-norm, or no mixed precision"
                     )
-                at = round((epoch + (first + settings.accumulation) / rounds), 4)
-                row = {"epoch": min(at, epoch + 1.0), "step": step, "loss": loss}
-                result.history.append(row | {"learning_rate": settings.learning_rate * factor})
+                row = {"epoch": round(state.epoch + last / rounds, 4), "step": state.step, "loss": loss}
+                state.history.append(row | {"learning_rate": rate})
                 bar.set_postfix_str(f"{translate('loss')} {loss:.4f}")
-        if evaluate is not None:
-            row = {"epoch": epoch + 1.0, "step": step, **evaluate(accelerator.unwrap_model(prepared))}
-            result.history.append(row)
-            best.see(row, accelerator.unwrap_model(prepared))
-            if accelerator.is_main_process:
-                tqdm.write(f"{label}: " + _figures(row))
-            if settings.patience and best.since >= settings.patience:
-                break
-    best.restore(accelerator.unwrap_model(prepared))
-    result.best = best.row
-    result.seconds = time.monotonic() - started
-    accelerator.wait_for_everyone()
-    return result
-
-
-def outputs_of(
-    model: PreTrainedModel, batches: LazyBatches, accelerator: Accelerator, pick: Callable[[Any], torch.Tensor]
-) -> tuple[np.ndarray, float | None]:
-    """One row of model output for each example, in the examples' order, and the mean loss where there are labels.
-
-    Every process computes its share of the batches; all of them return the whole.
-
-    Args:
-        model: the model.
-        batches: batches of examples; `batches.indices` says which.
-        accelerator: where to compute.
-        pick: from the model's output to `(batch, width)`.
-    """
-    rows, loss = ragged_outputs_of(
-        model, batches, accelerator, lambda output, indices: list(pick(output).float().cpu().numpy())
-    )
-    return (np.stack(rows) if rows else np.zeros((0, 0), dtype=np.float32)), loss
-
-
-def ragged_outputs_of(
-    model: PreTrainedModel,
-    batches: LazyBatches,
-    accelerator: Accelerator,
-    pick: Callable[[Any, np.ndarray], Sequence[np.ndarray]],
-    items: Callable[[Batch], int] | None = None,
-) -> tuple[list[np.ndarray], float | None]:
-    """As `outputs_of`, with rows that may differ in length.
-
-    Args:
-        model: the model.
-        batches: batches of examples; `batches.indices` says which.
-        accelerator: where to compute.
-        pick: from the model's output and the examples' indices to one array for each of them.
-        items: how many predictions a batch's mean loss is a mean of; by default one for each example.
-    """
-    was_training = model.training
-    model = model.to(accelerator.device).eval()
-    rows: list[tuple[int, np.ndarray]] = []
-    loss, seen = 0.0, 0
-    with torch.inference_mode(), accelerator.autocast():
-        for number in range(accelerator.process_index, len(batches), accelerator.num_processes):
-            batch = {name: tensor.to(accelerator.device) for name, tensor in batches[number].items()}
-            output = model(**batch)
-            indices = batches.indices[number]
-            rows += zip(indices.tolist(), pick(output, indices), strict=True)
-            count = items(batch) if items else len(indices)
-            if getattr(output, "loss", None) is not None and count:
-                loss, seen = loss + float(output.loss) * count, seen + count
-    model.train(was_training)
-    gathered = gather_object([(rows, loss, seen)])
-    ordered = sorted((row for part, _, _ in gathered for row in part), key=lambda row: row[0])
-    seen = sum(part[2] for part in gathered)
-    return [row for _, row in ordered], sum(part[1] for part in gathered) / seen if seen else None
-
-
-def mean_loss(model: PreTrainedModel, source: BatchSource, accelerator: Accelerator) -> float:
-    """The mean loss of a prediction over an epoch of `source`, without training on it."""
-    was_training = model.training
-    model = model.to(accelerator.device).eval()
-    log = _LossLog(accelerator.device)
-    batches, carried = source.epoch(0), _carry(source, None)
-    with torch.inference_mode(), accelerator.autocast():
-        for number in range(accelerator.process_index, len(batches), accelerator.num_processes):
-            batch = {name: tensor.to(accelerator.device) for name, tensor in batches[number].items()}
-            output = model(**batch, **carried)
-            log.add(output.loss, source.items(batch))
-            carried = _carry(source, output)
-    model.train(was_training)
-    return log.mean(accelerator)
+            bar.update()
+            yield
 
 
 def _batch_of(batches: Sequence[Batch], number: int, accelerator: Accelerator) -> Batch:
@@ -271,15 +218,11 @@ def _batch_of(batches: Sequence[Batch], number: int, accelerator: Accelerator) -
     return {name: tensor.to(accelerator.device, non_blocking=True) for name, tensor in batches[index].items()}
 
 
-def _carry(source: BatchSource, output: Any) -> dict[str, Any]:
-    """What a source of connected batches hands from a batch's output (`None` before the first) to the next one."""
-    return source.carry(output) if hasattr(source, "carry") else {}
-
-
-def _update(model, optimizer, source, batches, carried, settings, accelerator, log) -> dict[str, Any]:
-    """One step of the optimizer on one or more batches; returns what the next batch goes on from."""
+def _update(state: TrainingState, batches: list[Batch], settings: TrainingSettings) -> None:
+    """One step of the optimizer on one or more batches."""
+    accelerator, model, source = state.accelerator, state.prepared, state.source
     counts = [source.items(batch) for batch in batches]
-    total = sum(counts)
+    total: Any = sum(counts)
     if accelerator.num_processes > 1:
         total = accelerator.reduce(torch.as_tensor(total, device=accelerator.device), reduction="sum")
     # Processes' gradients are averaged; times their number, that is the sum.
@@ -288,56 +231,14 @@ def _update(model, optimizer, source, batches, carried, settings, accelerator, l
         last = number == len(batches) - 1
         with nullcontext() if last else accelerator.no_sync(model):
             with accelerator.autocast():
-                output = model(**batch, **carried)
+                output = model(**batch, **state.carried)
             accelerator.backward(output.loss * (count * share))
-        log.add(output.loss.detach(), count)
-        carried = _carry(source, output)
+        state.log.add(output.loss.detach(), count)
+        state.carried = carry_on(source, output)
     if settings.max_grad_norm:
         accelerator.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
-    optimizer.step()
-    optimizer.zero_grad()
-    return carried
-
-
-class _LossLog:
-    """The mean loss of a prediction since it was last asked for, summed up on the device."""
-
-    def __init__(self, device: torch.device):
-        # Apple's GPUs have no float64.
-        dtype = torch.float32 if device.type == "mps" else torch.float64
-        self._sums = torch.zeros(2, dtype=dtype, device=device)  # losses, predictions
-
-    def add(self, loss: torch.Tensor, count: int | torch.Tensor) -> None:
-        self._sums[0] += loss.to(self._sums.dtype) * count
-        self._sums[1] += count
-
-    def mean(self, accelerator: Accelerator) -> float:
-        losses, count = accelerator.reduce(self._sums, reduction="sum").tolist()
-        self._sums.zero_()
-        return losses / max(count, 1.0)
-
-
-class _Best:
-    """The best evaluation so far and its weights."""
-
-    def __init__(self, metric: str):
-        self._metric, self._sign = metric, -1.0 if metric.endswith("loss") else 1.0
-        self._state: dict[str, torch.Tensor] = {}
-        self.row: dict[str, float] = {}
-        self.since = 0
-
-    def see(self, row: dict[str, float], model: PreTrainedModel) -> None:
-        best = self.row.get(self._metric)
-        # A score of 0, as of a tagger before it finds its first span, is the best of nothing: the training goes on.
-        if best is not None and self._sign * row[self._metric] <= self._sign * best and (best or self._sign < 0):
-            self.since += 1
-            return
-        self.row, self.since = row, 0
-        self._state = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
-
-    def restore(self, model: PreTrainedModel) -> None:
-        if self._state:
-            model.load_state_dict(self._state)
+    state.optimizer.step()
+    state.optimizer.zero_grad()
 
 
 def _figures(row: dict[str, float]) -> str:

@@ -14,6 +14,7 @@ import torch
 
 from ..batching import Batch, LazyBatches
 from ..errors import UserError
+from ..modeling.recurrent_cache import RecurrentCache
 
 
 class TextStreams:
@@ -62,6 +63,25 @@ class TextStreams:
     def carry(self, output: Any) -> dict[str, Any]:
         """What the next piece goes on from: the states, without the way that led to them."""
         return {"use_cache": True} if output is None else {"past_key_values": output.past_key_values.detach()}
+
+    def carried_tensors(self, carried: dict[str, Any]) -> dict[str, torch.Tensor]:
+        """The states as tensors by name, none before the first piece; `carried_from` makes them states again."""
+        cache = carried.get("past_key_values")
+        if cache is None:
+            return {}
+        return {
+            f"{layer}.{name}": tensor
+            for layer, kept in enumerate(cache.layers)
+            for name, tensor in (("hidden", kept.keys), ("cell", kept.values), ("seen", torch.tensor(kept.seen)))
+        }
+
+    def carried_from(self, tensors: dict[str, torch.Tensor]) -> dict[str, Any]:
+        """What the next piece goes on from, out of such tensors."""
+        cache = RecurrentCache(len(tensors) // 3)
+        for number, layer in enumerate(cache.layers):
+            layer.update(tensors[f"{number}.hidden"], tensors[f"{number}.cell"])
+            layer.seen = int(tensors[f"{number}.seen"])
+        return {"past_key_values": cache}
 
     def _piece(self, piece: np.ndarray) -> Batch:
         process, start, end = piece.tolist()

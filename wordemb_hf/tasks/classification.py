@@ -9,7 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from ..batching import Batch, LazyBatches, by_length, shuffled_buckets
 from ..corpus import Examples
 from ..encoding import EncodedTexts
-from ..training import outputs_of
+from ..model_outputs import outputs_of
 
 EVALUATION_BATCH = 256
 

@@ -9,8 +9,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..batching import Batch, LazyBatches, by_length, shuffled_buckets
 from ..encoding import EncodedTexts, max_length_of, pad_rows
+from ..model_outputs import ragged_outputs_of
 from ..pairs import Pairs
-from ..training import ragged_outputs_of
 from ..writing import plain_form, write_texts
 
 EVALUATION_BATCH = 64

@@ -12,9 +12,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from ..batching import Batch, LazyBatches, by_length, shuffled_buckets
 from ..conll import TaggedSentences
 from ..encoding import EncodedTexts, pad_rows
+from ..model_outputs import ragged_outputs_of
 from ..modeling.tag_constraints import first_forbidden
 from ..spans import continuation, mark_spans, spans_of
-from ..training import ragged_outputs_of
 from .windows import EncodedSentences, Window
 
 EVALUATION_BATCH = 64
