@@ -38,6 +38,8 @@ CHINESE: dict[str, str] = {
         "没有安装 Numba；装上附加包 `fast`，用时只是现在的几分之一。"
     ),
     "Going on where the training was stopped.": "从上次中断处继续训练。",
+    "Going on from step {step}, kept in {folder}.": "从第 {step} 步继续，检查点在 {folder}。",
+    "Kept at step {step}: the same command goes on from there.": "已在第 {step} 步保存：再次运行同一命令即可继续。",
     "Trained in {seconds} s, {speed} words/s; the model is in {folder}.": (
         "训练用时 {seconds} 秒，每秒 {speed} 个词；模型已存入 {folder}。"
     ),
