@@ -2,8 +2,10 @@
 
 Beside it the layer of words, in which a word has one vector wherever it stands.
 
-    wordemb-hf pretrain --corpus bank.txt --family bilstm --output bank
-    python benchmarks/polysemy.py bank en
+    wordemb-hf finetune --data cmn_eng --family attention_seq2seq --min-count 2 --epochs 10 --output translator
+    python benchmarks/polysemy.py translator en
+    wordemb-hf pretrain --corpus news.txt --family transformer_encoder --tokenizer-kind char --output reader
+    python benchmarks/polysemy.py reader zh
 """
 
 import argparse
@@ -18,9 +20,9 @@ from wordemb_hf.token_vectors import token_vectors
 # Texts in two senses of the word in front.
 SENSES = {
     "en": (
-        "bank",
-        ("he sat on the bank of the river", "a village on the east bank of the lake", "on the north bank of the river"),
-        ("the central bank of the country", "loans from the world bank and the government", "money in a bank account"),
+        "watch",
+        ("my watch is broken", "he bought a new watch", "this watch is very expensive"),
+        ("we watch television every day", "they like to watch baseball", "I want to watch a movie"),
     ),
     "zh": (
         "花",
@@ -30,8 +32,8 @@ SENSES = {
 }
 
 
-def nearness(model: str, language: str, layer: str) -> tuple[float, float]:
-    """Mean cosine of the word's vectors within a sense, and between the two."""
+def nearness(model: str, language: str, layer: str) -> tuple[float, float, int]:
+    """Mean cosine of the word's vectors within a sense and between the two, and how many are nearest to their own."""
     backbone, tokenizer = AutoModel.from_pretrained(model), AutoTokenizer.from_pretrained(model)
     word, *senses = SENSES[language]
     groups = []
@@ -40,7 +42,11 @@ def nearness(model: str, language: str, layer: str) -> tuple[float, float]:
         rows = np.stack([text.vectors[text.words.index(word)] for text in found])  # (texts, width)
         groups.append(rows / np.linalg.norm(rows, axis=1, keepdims=True))
     within = [one @ other for rows in groups for one, other in combinations(rows, 2)]
-    return float(np.mean(within)), float(np.mean([one @ other for one, other in product(*groups)]))
+    right = 0
+    for own, other in (groups, groups[::-1]):
+        for number, row in enumerate(own):
+            right += np.delete(own @ row, number).max() > (other @ row).max()
+    return float(np.mean(within)), float(np.mean([one @ other for one, other in product(*groups)])), int(right)
 
 
 def main() -> None:
@@ -50,8 +56,11 @@ def main() -> None:
     parser.add_argument("language", choices=SENSES)
     options = parser.parse_args()
     for layer in ("0", "last"):
-        within, between = nearness(options.model, options.language, layer)
-        print(f"layer {layer}: {within:.2f} within a sense of {SENSES[options.language][0]}, {between:.2f} between two")
+        within, between, right = nearness(options.model, options.language, layer)
+        print(
+            f"layer {layer}: {within:.2f} within a sense of {SENSES[options.language][0]}, {between:.2f} between two; "
+            f"{right} of 6 are nearest to one of their own"
+        )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from ..messages import translate
+from ..vocabulary import SPACE
 from .panels import Highlights, Matrix, Panel
 from .reading import Reading
 
@@ -38,7 +39,8 @@ def alignment_panels(model: Any, tokenizer: PreTrainedTokenizerBase, reading: Re
     sentence = tokenizer.batch_decode(written, skip_special_tokens=True)[0]
     if not layers:
         return sentence, []
-    target = [*tokenizer.convert_ids_to_tokens(written[0, 1:].tolist())]
+    tokens = [*tokenizer.convert_ids_to_tokens(written[0, 1:].tolist())]
+    target = [token.removeprefix(SPACE) or token for token in tokens]
     title = translate("Alignment: where the model looked when it wrote each row")
     return sentence, [Matrix(title, target, reading.words, alignment(layers[-1]).numpy())]
 

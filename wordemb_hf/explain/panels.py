@@ -60,7 +60,9 @@ class Matrix:
 
     def range(self) -> str:
         """The smallest number and the largest."""
-        return f"{self.values.min():.3g} … {self.values.max():.3g}" if self.values.size else ""
+        if not self.values.size:
+            return ""
+        return " … ".join(f"{round(float(edge), 3):g}" for edge in (self.values.min(), self.values.max()))
 
 
 Panel: TypeAlias = Highlights | Matrix
