@@ -6,7 +6,7 @@ Everything is decided on the development part; the test part is shown and decide
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..messages import translate
+from ..messages import language, translate
 from .records import Comparison, Rung
 from .table import milliseconds, name_of, percent, size
 
@@ -69,7 +69,8 @@ def choose(comparison: Comparison) -> Choice | None:
     near = [rung for rung in models if quality(rung) >= quality(best) - margin]
     fastest = min(map(latency, near))
     taken = min((rung for rung in near if latency(rung) <= NEARLY * fastest), key=lambda rung: (rung.bytes, rung.name))
-    sentence = _sentence(taken, best, quality, margin) + _on_baselines(comparison, taken, quality)
+    between = "" if language() == "zh" else " "
+    sentence = between.join([_sentence(taken, best, quality, margin), *_on_baselines(comparison, taken, quality)])
     return Choice(taken.name, best.name, margin, sentence)
 
 
@@ -82,18 +83,21 @@ def margin_of(comparison: Comparison, best: Rung) -> float:
 
 
 def _sentence(taken: Rung, best: Rung, quality: Callable[[Rung], float], margin: float) -> str:
-    shown = {
-        "name": taken.name,
-        "quality": percent(quality(taken)),
-        "latency": milliseconds(latency(taken)),
-        "size": size(taken.bytes),
-    }
     if taken is best:
-        return translate("Take {name}: at {quality} % on dev, with {latency} ms for a text and {size}.", **shown)
+        return translate(
+            "Take {name}: at {quality} % on dev, with {latency} ms for a text and {size}.",
+            name=taken.name,
+            quality=percent(quality(taken)),
+            latency=milliseconds(latency(taken)),
+            size=size(taken.bytes),
+        )
     return translate(
         "Take {name}: with {quality} % on dev it is within one spread ({margin}) of the best, {best} "
         "({best_quality} %), and needs {latency} ms for a text and {size}, not {best_latency} ms and {best_size}.",
-        **shown,
+        name=taken.name,
+        quality=percent(quality(taken)),
+        latency=milliseconds(latency(taken)),
+        size=size(taken.bytes),
         margin=percent(margin),
         best=best.name,
         best_quality=percent(quality(best)),
@@ -102,12 +106,14 @@ def _sentence(taken: Rung, best: Rung, quality: Callable[[Rung], float], margin:
     )
 
 
-def _on_baselines(comparison: Comparison, taken: Rung, quality: Callable[[Rung], float]) -> str:
+def _on_baselines(comparison: Comparison, taken: Rung, quality: Callable[[Rung], float]) -> list[str]:
     baselines = [rung for rung in comparison.finished if rung.is_baseline]
     if not baselines:
-        return ""
+        return []
     floor = max(baselines, key=quality)
-    shown = {"baseline": name_of(floor), "quality": percent(quality(floor))}
+    name, value = name_of(floor), percent(quality(floor))
     if quality(floor) >= quality(taken):
-        return " " + translate("But the baseline, {baseline}, is at least as good: {quality} %.", **shown)
-    return " " + translate("The baseline, {baseline}, has {quality} %.", **shown)
+        return [
+            translate("But the baseline, {baseline}, is at least as good: {quality} %.", baseline=name, quality=value)
+        ]
+    return [translate("The baseline, {baseline}, has {quality} %.", baseline=name, quality=value)]

@@ -11,6 +11,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
+from ..families import make_config
 from ..folders import move_folder
 from ..loading import load_trained
 from ..messages import translate
@@ -62,6 +63,8 @@ def climb(
                 report = _write(comparison)
         for family in families:
             with _telling(comparison, family):
+                # Here, since a message names a place in the user's own file, and not in a copy.
+                job.check(make_config(family, **job.presets[family].settings), parts.train)
                 for seed in range(comparison.settings["seeds"]):
                     if family not in comparison.rungs or comparison.rungs[family].run_of(seed) is None:
                         _train(comparison, family, seed, train)

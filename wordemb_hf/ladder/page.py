@@ -21,11 +21,12 @@ th:first-child, td:first-child { text-align: left; padding-left: 0.4rem; }
 tr.taken td { font-weight: 600; }
 tr.taken td:first-child { border-left: 4px solid var(--orange); }
 tr.baseline td { font-style: italic; }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1rem 2rem; }
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1rem 2rem;
+  margin-top: 2rem; }
 figure { margin: 0; }
 figcaption, .notes { font-size: 0.85rem; opacity: 0.8; }
 svg { width: 100%; height: auto; display: block; }
-svg text { font-size: 12px; fill: var(--ink); }
+svg text { font-size: 12px; fill: var(--ink); stroke: var(--paper); stroke-width: 3px; paint-order: stroke; }
 svg .axis, svg .grid { stroke: var(--faint); fill: none; }
 svg .front { stroke: var(--green); stroke-width: 2; fill: none; }
 svg .model { fill: var(--blue); stroke: var(--blue); }
@@ -55,13 +56,23 @@ def write_report(comparison: Comparison, choice: Choice | None) -> None:
 
 def _about(comparison: Comparison) -> str:
     sizes, labels = comparison.data["sizes"], comparison.data["labels"]
+    names = ", ".join(map(shown, labels[:12])) + (" …" if len(labels) > 12 else "")
+    if comparison.task == "tagging":
+        return translate(
+            "{train} sentences to train on, {dev} for development, {test} for the test; {labels} tags: {names}",
+            train=sizes["train"],
+            dev=sizes["dev"],
+            test=sizes["test"],
+            labels=len(labels),
+            names=names,
+        )
     return translate(
         "{train} texts to train on, {dev} for development, {test} for the test; {labels} labels: {names}",
         train=sizes["train"],
         dev=sizes["dev"],
-        test=sizes.get("test", 0),
+        test=sizes["test"],
         labels=len(labels),
-        names=", ".join(map(shown, labels[:12])) + (" …" if len(labels) > 12 else ""),
+        names=names,
     )
 
 
@@ -84,16 +95,18 @@ def _plots(comparison: Comparison, choice: Choice | None) -> list[str]:
     quality, metric = quality_of(comparison), comparison.metric
     upwards = f"{translate('dev')} %, {translate(metric)}"
     drawn = []
-    for cost, shown_cost, axis, caption in (
+    for cost, shown_cost, tick, axis, caption in (
         (
             latency,
-            lambda value: f"{milliseconds(value)} ms",
+            lambda rung: f"{milliseconds(latency(rung))} ms",
+            lambda value: f"{value:g}",
             translate("milliseconds for one text, on the CPU"),
             translate("Quality against latency; nothing lies above the green line."),
         ),
         (
             lambda rung: float(rung.bytes),
-            lambda value: size(int(value)),
+            lambda rung: size(rung.bytes),
+            lambda value: f"{value / 1e6:g} MB" if value >= 1e6 else f"{value / 1e3:g} kB",
             translate("size of weights and vocabulary"),
             translate("Quality against size; nothing lies above the green line."),
         ),
@@ -103,6 +116,7 @@ def _plots(comparison: Comparison, choice: Choice | None) -> list[str]:
             Point(
                 name_of(rung),
                 cost(rung),
+                shown_cost(rung),
                 100 * quality(rung),
                 100 * ((rung.quality("dev", metric) or (0.0, None))[1] or 0.0),
                 _kind(rung, choice),
@@ -110,7 +124,7 @@ def _plots(comparison: Comparison, choice: Choice | None) -> list[str]:
             )
             for rung in comparison.finished
         ]
-        svg = scatter(points, axis, upwards, shown_cost)
+        svg = scatter(points, axis, upwards, tick)
         drawn.append(f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>")
     return drawn
 
@@ -133,8 +147,8 @@ def _notes(comparison: Comparison) -> list[str]:
             "vocabulary."
         ),
         translate(
-            "Latency: texts of the data one at a time, from the string to the scores, warm, on the CPU with {threads} "
-            "threads; p50 is the median. Texts in a second: in batches.",
+            "Latency: texts of the data one at a time, from the string to the scores, warm, on the CPU; p50 is the "
+            "median. Texts in a second: in batches. Threads of PyTorch: {threads}.",
             threads=settings["threads"],
         ),
     ]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from html import escape
+from itertools import pairwise
 from typing import NamedTuple
 
 WIDTH, HEIGHT = 460, 330
@@ -16,6 +17,7 @@ class Point(NamedTuple):
     Args:
         name: what stands beside it.
         cost: above 0.
+        shown: the cost as text.
         quality: in hundredths.
         spread: of the quality, half the length of a bar.
         kind: `model`, `taken` or `baseline`.
@@ -24,6 +26,7 @@ class Point(NamedTuple):
 
     name: str
     cost: float
+    shown: str
     quality: float
     spread: float
     kind: str
@@ -42,14 +45,14 @@ class _Box(NamedTuple):
         )
 
 
-def scatter(points: Sequence[Point], across: str, upwards: str, shown: Callable[[float], str]) -> str:
+def scatter(points: Sequence[Point], across: str, upwards: str, tick: Callable[[float], str]) -> str:
     """Points over a logarithmic axis of costs.
 
     Args:
         points: at least one.
         across: what the cost is.
         upwards: what the quality is.
-        shown: a cost as text.
+        tick: a round cost as text.
     """
     costs = [math.log10(max(point.cost, 1e-6)) for point in points]
     low, high = min(costs) - 0.12, max(costs) + 0.12
@@ -70,26 +73,25 @@ def scatter(points: Sequence[Point], across: str, upwards: str, shown: Callable[
         parts.append(line + _text(LEFT - 6, y(quality) + 4, f"{quality:g}", "end"))
     for cost in _decades(10**low, 10**high):
         line = f'<path class="axis" d="M{x(cost):.1f} {HEIGHT - BOTTOM}v5"/>'
-        parts.append(line + _text(x(cost), HEIGHT - BOTTOM + 18, shown(cost), "middle"))
+        parts.append(line + _text(x(cost), HEIGHT - BOTTOM + 18, tick(cost), "middle"))
     parts.append(f'<path class="axis" d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>')
     parts.append(_text(LEFT - 40, 13, upwards, "start") + _text(WIDTH - RIGHT, HEIGHT - 8, across, "end"))
-    path = ""
-    for point in sorted((point for point in points if point.on_front), key=lambda point: point.cost):
-        path += (
-            f"H{x(point.cost):.1f}V{y(point.quality):.1f}" if path else f"M{x(point.cost):.1f} {y(point.quality):.1f}"
-        )
-    parts.append(f'<path class="front" d="{path}H{WIDTH - RIGHT}"/>')
-    taken = [_around(x(point.cost), y(point.quality)) for point in points]
+    corners = sorted((x(point.cost), y(point.quality)) for point in points if point.on_front)
+    path = "".join(f"H{right:.1f}V{up:.1f}" for right, up in corners[1:])
+    parts.append(f'<path class="front" d="M{corners[0][0]:.1f} {corners[0][1]:.1f}{path}H{WIDTH - RIGHT}"/>')
+    taken = [_Box(x(point.cost) - 6, y(point.quality) - 6, x(point.cost) + 6, y(point.quality) + 6) for point in points]
+    for (left, down), (right, up) in pairwise([*corners, (WIDTH - RIGHT, corners[-1][1])]):
+        taken += [_Box(left, down - 2, right, down + 2), _Box(right - 2, up, right + 2, down)]
     for point in points:
-        parts.append(_mark(point, x(point.cost), y(point.quality), y(point.quality + point.spread), shown))
+        parts.append(_mark(point, x(point.cost), y(point.quality), y(point.quality + point.spread)))
         place, anchor, box = _free_place(point.name, x(point.cost), y(point.quality), taken)
         taken.append(box)
         parts.append(_text(*place, point.name, anchor))
     return "".join([*parts, "</svg>"])
 
 
-def _mark(point: Point, x: float, y: float, upper: float, shown: Callable[[float], str]) -> str:
-    title = f"<title>{escape(f'{point.name}: {point.quality:.1f}, {shown(point.cost)}')}</title>"
+def _mark(point: Point, x: float, y: float, upper: float) -> str:
+    title = f"<title>{escape(f'{point.name}: {point.quality:.1f}, {point.shown}')}</title>"
     bar = f'<path class="{point.kind}" d="M{x:.1f} {upper:.1f}V{2 * y - upper:.1f}"/>' if point.spread else ""
     if point.kind == "baseline":
         return f'{bar}<rect class="baseline" x="{x - 4.5:.1f}" y="{y - 4.5:.1f}" width="9" height="9">{title}</rect>'
@@ -98,10 +100,6 @@ def _mark(point: Point, x: float, y: float, upper: float, shown: Callable[[float
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
-
-
-def _around(x: float, y: float) -> _Box:
-    return _Box(x - 6, y - 6, x + 6, y + 6)
 
 
 def _free_place(name: str, x: float, y: float, taken: Sequence[_Box]) -> tuple[tuple[float, float], str, _Box]:

@@ -145,14 +145,11 @@ class Comparison:
             saved = json.loads(path.read_text(encoding="utf-8"))
             rungs = [_rung(row) for row in saved["models"]]
             before = {"task": saved["task"], **saved["settings"]}
-            data = {name: saved["data"][name] for name in ("name", "fingerprint")}
-            known = saved["format"] == _FORMAT
+            data = {name: str(saved["data"][name]) for name in ("name", "fingerprint")}
+            if saved["format"] != _FORMAT:
+                raise ValueError(f"{saved['format']} is not {_FORMAT}")
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise UserError(
-                f"{path} cannot be gone on from ({error!r}): give another --output, or --overwrite"
-            ) from None
-        if not known:
-            raise UserError(f"{path} is one of another version: give another --output, or --overwrite")
+            raise UserError(f"{path} is damaged ({error!r}): give another --output, or --overwrite") from None
         now: dict[str, Any] = {"task": self.task, **self.settings}
         again = "give the same again, another --output, or --overwrite to begin anew"
         if data["fingerprint"] != self.data["fingerprint"]:
@@ -198,7 +195,7 @@ def clear_place(folder: Path) -> None:
 def _rung(row: dict[str, Any]) -> Rung:
     """A row of the file; anything but a row raises a ValueError, KeyError or TypeError."""
     return Rung(
-        name=_name(row["name"]),
+        name=_name(row["name"], row["is_baseline"]),
         is_baseline=bool(row["is_baseline"]),
         runs=[
             Run(int(run["seed"]), float(run["seconds"]), _figures(run["dev"]), _figures(run["test"]))
@@ -222,8 +219,8 @@ def _figures(row: dict[str, Any]) -> dict[str, float]:
     return {str(name): float(value) for name, value in row.items()}
 
 
-def _name(name: Any) -> str:
-    """The name of a folder right here."""
-    if not isinstance(name, str) or Path(name).name != name:
+def _name(name: Any, is_baseline: Any) -> str:
+    """A name that is also that of a folder is one of a family, and nothing that leads elsewhere."""
+    if not isinstance(name, str) or not (is_baseline or name in FAMILIES):
         raise ValueError(f"{name!r} is no name of a model")
     return name

@@ -31,7 +31,7 @@ def name_of(rung: Rung) -> str:
 def heads(comparison: Comparison) -> list[str]:
     """The names of the columns."""
     metric = comparison.metric
-    test = [f"{translate('test')} %"] if comparison.data["sizes"].get("test") else []
+    test = [f"{translate('test')} %"] if comparison.data["sizes"]["test"] else []
     return [
         translate("model"),
         f"{translate('dev')} %, {translate(metric)}",
@@ -39,15 +39,15 @@ def heads(comparison: Comparison) -> list[str]:
         translate("parameters"),
         translate("size"),
         translate("training, s"),
-        "p50, ms",
-        "p95, ms",
+        translate("p50, ms"),
+        translate("p95, ms"),
         translate("texts/s"),
     ]
 
 
 def cells(comparison: Comparison, rung: Rung) -> list[str]:
     """A row for them."""
-    parts = ["dev", *(["test"] if comparison.data["sizes"].get("test") else [])]
+    parts = ["dev", *(["test"] if comparison.data["sizes"]["test"] else [])]
     speed = rung.speed
     return [
         name_of(rung),
