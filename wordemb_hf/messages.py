@@ -120,7 +120,7 @@ CHINESE: dict[str, str] = {
     "size of weights and vocabulary": "权重与词表的大小",
     "Quality against latency; nothing lies above the green line.": "质量与延迟；绿线之上没有模型。",
     "Quality against size; nothing lies above the green line.": "质量与大小；绿线之上没有模型。",
-    "Mean ± sample standard deviation; {seeds} trainings of each model. The development part decides which of "
+    "Mean ± sample standard deviation; trainings of each model: {seeds}. The development part decides which of "
     "them is kept and which model is recommended; the test part decides nothing.": (
         "均值 ± 样本标准差，每个模型训练 {seeds} 次。保留哪一次的模型、推荐哪个模型，都只看验证集；测试集不参与决定。"
     ),

@@ -93,7 +93,7 @@ def _kind(rung: Rung, choice: Choice | None) -> str:
 
 def _plots(comparison: Comparison, choice: Choice | None) -> list[str]:
     quality, metric = quality_of(comparison), comparison.metric
-    upwards = f"{translate('dev')} %, {translate(metric)}"
+    upwards = f"{translate('dev')} % · {translate(metric)}"
     drawn = []
     for cost, shown_cost, tick, axis, caption in (
         (
@@ -133,7 +133,7 @@ def _notes(comparison: Comparison) -> list[str]:
     settings = comparison.settings
     return [
         translate(
-            "Mean ± sample standard deviation; {seeds} trainings of each model. The development part decides which of "
+            "Mean ± sample standard deviation; trainings of each model: {seeds}. The development part decides which of "
             "them is kept and which model is recommended; the test part decides nothing.",
             seeds=settings["seeds"],
         ),

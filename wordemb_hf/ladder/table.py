@@ -34,7 +34,7 @@ def heads(comparison: Comparison) -> list[str]:
     test = [f"{translate('test')} %"] if comparison.data["sizes"]["test"] else []
     return [
         translate("model"),
-        f"{translate('dev')} %, {translate(metric)}",
+        f"{translate('dev')} % · {translate(metric)}",
         *test,
         translate("parameters"),
         translate("size"),
