@@ -232,6 +232,12 @@ def test_a_mistake_of_ours_keeps_its_traceback(data, tmp_path, monkeypatch, caps
         ({"families": ","}, "families names none: choose from "),
         ({"families": []}, "families names none: choose from "),
         ({"seeds": 0}, "seeds is 0, but must be at least 1"),
+        ({"batch_size": 0}, "batch_size is 0, but must be at least 1"),
+        ({"max_length": 0}, "max_length is 0, but must be at least 1"),
+        ({"epochs": -1}, "epochs is -1, but must be at least 0"),
+        ({"min_count": 0}, "min_count"),
+        ({"tokenizer_kind": "bytes"}, "bytes"),
+        ({"mixed_precision": "fp16"}, "mixed_precision is 'fp16'"),
         ({"card_language": "fr"}, "card_language is 'fr'"),
         ({"output": "full"}, "output folder full is not empty"),
         ({"output": "foreign"}, "report.json is no report of a comparison: give another --output"),
@@ -258,6 +264,15 @@ def test_a_family_that_cannot_tag_is_refused_by_name(tmp_path):
     data = write_tagged(tmp_path / "names")
     with pytest.raises(UserError, match="families holds 'bow', but for a tagger it must be of bilstm, "):
         wordemb_hf.compare(data, tmp_path / "out", families="bilstm,bow")
+
+
+@pytest.mark.parametrize("families", ["bow,nonsense", "[bow, nonsense]"])
+def test_families_in_a_file_of_options(data, tmp_path, capsys, families):
+    (tmp_path / "run.yaml").write_text(f"families: {families}\nseeds: 1\n", encoding="utf-8")
+    options = ["--config", tmp_path / "run.yaml", "--data", data, "--output", tmp_path / "out"]
+    with pytest.raises(SystemExit) as end:
+        main(["compare", *map(str, options)])
+    assert end.value.code == 1 and "family is 'nonsense', but must be one of" in capsys.readouterr().err
 
 
 def test_several_processes_are_refused(data, tmp_path, monkeypatch):

@@ -90,8 +90,9 @@ def compare(
 
     data, output = Path(data), Path(output)
     check_card_language(card_language)
-    if seeds < 1:
-        raise UserError(f"seeds is {seeds}, but must be at least 1")
+    for field, value in (("seeds", seeds), ("batch_size", batch_size), ("max_length", max_length)):
+        if value < 1:
+            raise UserError(f"{field} is {value}, but must be at least 1")
     job = job_for_data(data, task, "")
     chosen = _chosen(families, job)
     check_place(output)
@@ -108,7 +109,13 @@ def compare(
     from . import __version__
     from .finetuning import finetune, guess_language
     from .ladder.climbing import climb
+    from .training import TrainingSettings, make_accelerator
+    from .vocabulary import check_tokenizer
 
+    # What no family could do with is told now, and not once for each of them.
+    check_tokenizer(tokenizer_kind or job.tokenizer_kind(parts.train), min_count, None, (), max_length, None)
+    epochs_and_more = {"epochs": 1 if epochs is None else epochs, "patience": patience}
+    make_accelerator(TrainingSettings(**epochs_and_more, learning_rate=1.0, mixed_precision=mixed_precision))
     language = language or guess_language(parts.train.texts)
     options: dict[str, Any] = {
         "tokenizer_kind": tokenizer_kind,
