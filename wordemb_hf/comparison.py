@@ -114,8 +114,8 @@ def compare(
 
     # What no family could do with is told now, and not once for each of them.
     check_tokenizer(tokenizer_kind or job.tokenizer_kind(parts.train), min_count, None, (), max_length, None)
-    epochs_and_more = {"epochs": 1 if epochs is None else epochs, "patience": patience}
-    make_accelerator(TrainingSettings(**epochs_and_more, learning_rate=1.0, mixed_precision=mixed_precision))
+    passes = 1 if epochs is None else epochs
+    make_accelerator(TrainingSettings(passes, learning_rate=1.0, patience=patience, mixed_precision=mixed_precision))
     language = language or guess_language(parts.train.texts)
     options: dict[str, Any] = {
         "tokenizer_kind": tokenizer_kind,

@@ -34,6 +34,7 @@ def _lines(parts: Splits[Any]) -> dict[str, Iterator[str]]:
 
 
 def _lines_of(part: Examples | TaggedSentences) -> Iterator[str]:
+    rows: Iterator[dict[str, Any]]
     if isinstance(part, TaggedSentences):
         rows = ({"tokens": tokens, "tags": tags} for tokens, tags in zip(part.tokens, part.tags, strict=True))
     else:
