@@ -76,6 +76,8 @@ setup(
         "gpu": ["triton>=3.4; sys_platform == 'linux'"],
         # The engine of word2vec; the first release that takes Python 3.13 and numpy 2.1.
         "fast": ["numba>=0.61"],
+        # A CRF on features of words, beside which `compare` puts taggers.
+        "crf": ["python-crfsuite>=0.9.11"],
         # Vector files that end in .zst.
         "zst": ["zstandard>=0.22"],
         "dev": [
@@ -90,6 +92,7 @@ setup(
             "onnxscript>=0.5.3",
             "pytest>=8.3",
             "pytest-xdist>=3.6",
+            "python-crfsuite>=0.9.11",
             "ruff>=0.9",
             "sentence-transformers>=6.2",
             # The packaging test builds without isolation, so that it needs no network.

@@ -91,6 +91,7 @@ def test_what_a_readme_tells_to_type_works(there, capsys):
         "evaluate",
         "embed",
         "predict",
+        "compare",
         "finetune",
         "predict",
         "pretrain",

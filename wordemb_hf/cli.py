@@ -48,6 +48,9 @@ def _load_config(context: typer.Context, path: Path | None) -> Path | None:
             raise UserError(
                 f"--config {path} has an unknown option {name!r}: {context.info_name} has {', '.join(known)}"
             )
+    for parameter in context.command.params:  # one word in place of a list of one, as on the command line
+        if getattr(parameter, "multiple", False) and isinstance(options.get(parameter.name), str):
+            options[parameter.name] = [options[parameter.name]]
     context.default_map = {**(context.default_map or {}), **options}
     return path
 

@@ -235,7 +235,7 @@ def finetune(
     }
     # What every process must take part in comes before what the first one does alone.
     card = job.card(labeller, tokenizer, parts.test or parts.dev or parts.train, accelerator)
-    language = language or _guess_language(parts.train.texts)
+    language = language or guess_language(parts.train.texts)
     if accelerator.is_main_process:
         final = "test" if parts.test else "dev"
         if baseline and final in measured:
@@ -273,7 +273,7 @@ def finetune(
     return measured
 
 
-def _guess_language(texts: list[str]) -> str:
+def guess_language(texts: list[str]) -> str:
     """`zh` where a fifth of the letters are Han characters, else `en`."""
     letters = [letter for text in texts[:1000] for letter in text if letter.isalpha()]
     han = sum("\u4e00" <= letter <= "\u9fff" for letter in letters)

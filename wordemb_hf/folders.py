@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,13 +88,18 @@ def new_folder(output: str | Path) -> Iterator[Path]:
         partial.chmod(0o777 & ~_umask())
         for file in partial.rglob("*"):
             file.chmod((0o777 if file.is_dir() else 0o666) & ~_umask())
-        old = partial.with_name(partial.name.replace("partial", "old"))
-        if output.exists():
-            os.replace(output, old)
-        os.replace(partial, output)
-        shutil.rmtree(old, ignore_errors=True)
+        move_folder(partial, output)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def move_folder(folder: Path, output: Path) -> None:
+    """Put a folder in the place of another one on the same disk, if there is one."""
+    old = output.with_name(f".{output.name}.old-{uuid.uuid4().hex[:8]}")
+    if output.exists():
+        os.replace(output, old)
+    os.replace(folder, output)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _umask() -> int:

@@ -8,8 +8,12 @@ each word. For a model that writes, what was written for the most similar text.
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..errors import UserError
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 C = 10.0  # inverse strength of the penalty: near the best on questions, reviews, news and Chinese titles alike
 MANY_TEXTS = 1000
@@ -32,9 +36,19 @@ def tfidf_baseline(
     Raises:
         UserError: an unknown language, lists of different lengths, a single kind of label, or texts without a word.
     """
+    fitted = fit_tfidf(train_texts, train_labels, language=language)
+    return [str(label) for label in fitted.predict(texts)] if len(texts) else []
+
+
+def fit_tfidf(train_texts: Sequence[str], train_labels: Sequence[str], *, language: str = "en") -> "Pipeline":
+    """TF-IDF and logistic regression, fitted: a scikit-learn pipeline of the steps `tfidf` and `classifier`.
+
+    Args and raises: those of `tfidf_baseline`.
+    """
     import numpy as np
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import Pipeline
 
     units = {
         "en": {"ngram_range": (1, 2), "token_pattern": r"\w+|[^\w\s]"},
@@ -48,44 +62,52 @@ def tfidf_baseline(
         raise UserError(f"train_labels must have at least two kinds of labels, got {sorted(set(train_labels))}")
     if not any(text.strip() for text in train_texts):
         raise UserError("train_texts must not all be empty")
-    if not len(texts):
-        return []
     vectorizer = TfidfVectorizer(
         sublinear_tf=True, min_df=2 if len(train_texts) >= MANY_TEXTS else 1, dtype=np.float32, **units[language]
     )
     # LogisticRegression itself chooses the multinomial form for three labels and more.
-    classifier = LogisticRegression(C=C, max_iter=1000).fit(vectorizer.fit_transform(train_texts), train_labels)
-    return [str(label) for label in classifier.predict(vectorizer.transform(texts))]
+    steps = [("tfidf", vectorizer), ("classifier", LogisticRegression(C=C, max_iter=1000))]
+    return Pipeline(steps).fit(train_texts, train_labels)
 
 
-def most_frequent_tags(
-    train_tokens: Sequence[Sequence[str]], train_tags: Sequence[Sequence[str]], tokens: Sequence[Sequence[str]]
-) -> list[list[str]]:
-    """The tags of sentences when every word has the one that it had most often in training.
+class MostFrequentTags:
+    """Every word has the tag that it had most often in training.
 
     A word that training lacks has the tag that is most frequent among words that occur once there, which are the most
     like it. Of two tags that are as frequent, the one that comes first wins.
 
     Args:
-        train_tokens: the words of the sentences to learn from.
-        train_tags: their tags.
-        tokens: the words of the sentences to tag.
+        tokens: the words of the sentences to learn from.
+        tags: their tags.
 
     Raises:
         UserError: for sentences and tags of different lengths, or no word at all.
     """
-    counts: dict[str, Counter[str]] = {}
-    for words, tags in zip(train_tokens, train_tags, strict=True):
-        if len(words) != len(tags):
-            raise UserError(f"train_tags must have one tag per word, got {len(tags)} for {len(words)}")
-        for word, tag in zip(words, tags, strict=True):
-            counts.setdefault(word, Counter())[tag] += 1
-    if not counts:
-        raise UserError("train_tokens must hold at least one word")
-    once = Counter(tag for tags in counts.values() if tags.total() == 1 for tag in tags)
-    unknown = (once or sum(counts.values(), Counter())).most_common(1)[0][0]
-    best = {word: tags.most_common(1)[0][0] for word, tags in counts.items()}
-    return [[best.get(word, unknown) for word in words] for words in tokens]
+
+    def __init__(self, tokens: Sequence[Sequence[str]], tags: Sequence[Sequence[str]]):
+        counts: dict[str, Counter[str]] = {}
+        for words, row in zip(tokens, tags, strict=True):
+            if len(words) != len(row):
+                raise UserError(f"train_tags must have one tag per word, got {len(row)} for {len(words)}")
+            for word, tag in zip(words, row, strict=True):
+                counts.setdefault(word, Counter())[tag] += 1
+        if not counts:
+            raise UserError("train_tokens must hold at least one word")
+        once = Counter(tag for found in counts.values() if found.total() == 1 for tag in found)
+        self.unknown = (once or sum(counts.values(), Counter())).most_common(1)[0][0]
+        self.known = {word: found.most_common(1)[0][0] for word, found in counts.items()}
+
+    def tag(self, tokens: Sequence[str]) -> list[str]:
+        """The tags of a sentence's words."""
+        return [self.known.get(word, self.unknown) for word in tokens]
+
+
+def most_frequent_tags(
+    train_tokens: Sequence[Sequence[str]], train_tags: Sequence[Sequence[str]], tokens: Sequence[Sequence[str]]
+) -> list[list[str]]:
+    """The tags that `MostFrequentTags` gives to the sentences `tokens`."""
+    fitted = MostFrequentTags(train_tokens, train_tags)
+    return [fitted.tag(words) for words in tokens]
 
 
 def nearest_targets(train_sources: Sequence[str], train_targets: Sequence[str], sources: Sequence[str]) -> list[str]:
