@@ -137,6 +137,11 @@ def test_what_is_frozen_is_not_in_the_optimizer(toy):
         ("cosine", 0.0, 0.2, 1.0, 0.2),
         ("constant", 0.0, 0.0, 1.0, 1.0),
         ("constant", 0.5, 0.0, 0.25, 0.5),
+        ("slanted", 0.1, 0.0, 0.0, 1 / 32),
+        ("slanted", 0.1, 0.0, 0.05, 33 / 64),
+        ("slanted", 0.1, 0.0, 0.1, 1.0),
+        ("slanted", 0.1, 0.0, 0.55, 33 / 64),
+        ("slanted", 0.1, 0.0, 1.0, 1 / 32),
     ],
 )
 def test_schedule(name, warmup, floor, progress, factor):

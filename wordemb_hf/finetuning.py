@@ -86,10 +86,15 @@ def finetune(
     batch_size: Annotated[int, training_option("Texts in a batch.", "N")] = 32,
     learning_rate: Annotated[float | None, training_option("At its highest.", "RATE", "preset")] = None,
     schedule: Annotated[
-        Literal["linear", "cosine", "constant"], typer.Option(help="How it falls.", rich_help_panel=TRAINING)
+        Literal["linear", "cosine", "constant", "slanted"], typer.Option(help="How it falls.", rich_help_panel=TRAINING)
     ] = "linear",
     warmup: Annotated[float, training_option("Share of the training in which it rises.", "SHARE")] = 0.05,
     weight_decay: Annotated[float, training_option("Of AdamW.", "RATE")] = 0.01,
+    layer_decay: Annotated[float, training_option("A layer's rate as a share of the one above it.", "SHARE")] = 1.0,
+    unfreezing: Annotated[
+        Literal["all", "gradual", "head"],
+        typer.Option(help="What is trained: gradual is a layer more with each epoch.", rich_help_panel=TRAINING),
+    ] = "all",
     max_grad_norm: Annotated[float, training_option("Scale gradients down to this norm; 0 for never.", "NORM")] = 1.0,
     accumulation: Annotated[int, training_option("Batches that make one step.", "N")] = 1,
     mixed_precision: MixedPrecision = None,
@@ -165,6 +170,8 @@ def finetune(
         schedule=schedule,
         warmup=warmup,
         weight_decay=weight_decay,
+        layer_decay=layer_decay,
+        unfreezing=unfreezing,
         max_grad_norm=max_grad_norm,
         accumulation=accumulation,
         patience=patience,

@@ -26,7 +26,7 @@ from .errors import UserError
 from .keeper import Keeper
 from .messages import translate
 from .model_outputs import carry_on
-from .optimization import OptimizerName, ScheduleName, make_optimizer, schedule
+from .optimization import OptimizerName, ScheduleName, Unfreezing, lowest_trained, make_optimizer, schedule
 from .training_state import TrainingState
 
 Precision = Literal["no", "bf16", "fp16"]
@@ -40,10 +40,12 @@ class TrainingSettings:
         epochs: passes over the data.
         learning_rate: at its highest.
         optimizer: `adamw` or `sgd`.
-        schedule: how the rate falls: `linear`, `cosine` or `constant`.
+        schedule: how the rate falls: `linear`, `cosine`, `constant` or `slanted`.
         warmup: share of the training in which the rate rises.
         floor: the rate falls to no less than this share of its highest.
         weight_decay: of AdamW, for matrices that multiply.
+        layer_decay: a layer's rate is this share of the one above it; 1 for one rate.
+        unfreezing: what is trained: `all`, the `head`, or `gradual`: one layer more with each epoch.
         accumulation: batches whose gradients make one step.
         max_grad_norm: gradients are scaled down to this norm; 0 for never.
         patience: evaluations without a better one before the training stops; 0 for never.
@@ -60,6 +62,8 @@ class TrainingSettings:
     warmup: float = 0.0
     floor: float = 0.0
     weight_decay: float = 0.0
+    layer_decay: float = 1.0
+    unfreezing: Unfreezing = "all"
     accumulation: int = 1
     max_grad_norm: float = 0.0
     patience: int = 0
@@ -79,6 +83,8 @@ class TrainingSettings:
             raise UserError(f"learning_rate is {self.learning_rate}, but must be above 0 and finite")
         if not 0 <= self.warmup < 1:
             raise UserError(f"warmup is {self.warmup}, but must be at least 0 and below 1: a share of the training")
+        if not 0 < self.layer_decay <= 1:
+            raise UserError(f"layer_decay is {self.layer_decay}, but must be above 0 and at most 1")
         if not 0 <= self.seed < 2**32:
             raise UserError(f"seed is {self.seed}, but must be at least 0 and below 2**32")
 
@@ -145,7 +151,9 @@ def train(
         KeyboardInterrupt: when it was interrupted, after a checkpoint.
     """
     started = time.monotonic()
-    optimizer = make_optimizer(model, settings.optimizer, settings.learning_rate, settings.weight_decay)
+    optimizer = make_optimizer(
+        model, settings.optimizer, settings.learning_rate, settings.weight_decay, settings.layer_decay
+    )
     prepared, optimizer = accelerator.prepare(model, optimizer)
     state = TrainingState(prepared, optimizer, source, metric, accelerator)
     keeper = Keeper(checkpoints, state, settings.logging_steps)
@@ -195,7 +203,7 @@ def _epoch(state: TrainingState, settings: TrainingSettings, label: str) -> Iter
             progress = (state.epoch + first / rounds) / settings.epochs
             rate = settings.learning_rate * schedule(settings.schedule, settings.warmup, settings.floor, progress)
             for group in state.optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["scale"]
             _update(state, [_batch_of(batches, number, accelerator) for number in range(first, last)], settings)
             state.step, state.round = state.step + 1, last
             if state.step % settings.logging_steps == 0 or last == rounds:
@@ -235,6 +243,12 @@ def _update(state: TrainingState, batches: list[Batch], settings: TrainingSettin
             accelerator.backward(output.loss * (count * share))
         state.log.add(output.loss.detach(), count)
         state.carried = carry_on(source, output)
+    top = max(group["deep"] for group in state.optimizer.param_groups)
+    lowest = lowest_trained(settings.unfreezing, top, state.epoch)
+    for group in state.optimizer.param_groups:
+        if group["deep"] < lowest:
+            for parameter in group["params"]:
+                parameter.grad = None  # not yet: the optimizer leaves it alone
     if settings.max_grad_norm:
         accelerator.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
     state.optimizer.step()
