@@ -25,9 +25,9 @@ SENSES = {
         ("we watch television every day", "they like to watch baseball", "I want to watch a movie"),
     ),
     "zh": (
-        "花",
-        ("公园里的樱花开了", "春天的鲜花很美", "院子里种了花草树木"),
-        ("他花了三年时间", "每月要花费很多钱", "不要乱花钱"),
+        "长",  # long; the head of something
+        ("这条河很长", "她的头发很长", "时间太长了"),
+        ("市长出席了会议", "校长发表讲话", "局长对记者说"),
     ),
 }
 
