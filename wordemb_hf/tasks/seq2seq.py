@@ -69,6 +69,7 @@ class TextPairs:
         batch_size: pairs in a training batch.
         max_length: longer texts are cut, in tokens.
         seed: of the order.
+        batch_tokens: above 0, tokens in a training batch, in place of `batch_size`.
     """
 
     def __init__(
@@ -79,15 +80,16 @@ class TextPairs:
         batch_size: int = 32,
         max_length: int | None = None,
         seed: int = 0,
+        batch_tokens: int = 0,
     ):
         self.encoded = EncodedPairs(tokenizer, pairs, max_length)
         self._tokenizer, self._pairs = tokenizer, pairs
-        self._batch_size, self._seed = batch_size, seed
+        self._batch_size, self._batch_tokens, self._seed = batch_size, batch_tokens, seed
 
     def epoch(self, number: int) -> LazyBatches:
         """Random batches of pairs of similar length."""
         rng = np.random.default_rng((self._seed, number))
-        return self.encoded.batches(shuffled_buckets(self.encoded.lengths, self._batch_size, rng))
+        return self.encoded.batches(shuffled_buckets(self.encoded.lengths, self._batch_size, rng, self._batch_tokens))
 
     def items(self, batch: Batch) -> int:
         """Tokens to write."""

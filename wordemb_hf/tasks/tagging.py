@@ -43,6 +43,7 @@ class Tagging:
         batch_size: sentences in a training batch.
         max_length: for training, longer sentences are cut, in tokens; for evaluation they are read in parts.
         seed: of the order.
+        batch_tokens: above 0, tokens in a training batch, in place of `batch_size`.
     """
 
     def __init__(
@@ -53,9 +54,11 @@ class Tagging:
         batch_size: int = 32,
         max_length: int | None = None,
         seed: int = 0,
+        batch_tokens: int = 0,
     ):
         self._tokenizer, self._sentences, self._label2id = tokenizer, sentences, label2id
-        self._batch_size, self._max_length, self._seed = batch_size, max_length, seed
+        self._batch_size, self._batch_tokens = batch_size, batch_tokens
+        self._max_length, self._seed = max_length, seed
 
     @cached_property
     def _learnt(self) -> tuple[EncodedSentences, list[np.ndarray]]:
@@ -78,7 +81,7 @@ class Tagging:
         """Random batches of sentences of similar length."""
         sentences, labels = self._learnt
         rng = np.random.default_rng((self._seed, number))
-        indices = shuffled_buckets(sentences.encoded.lengths, self._batch_size, rng)
+        indices = shuffled_buckets(sentences.encoded.lengths, self._batch_size, rng, self._batch_tokens)
         plain = _labelled(sentences.encoded, indices, labels)
 
         def collate(examples: np.ndarray) -> Batch:
