@@ -322,6 +322,7 @@ FAMILIES = [
         name="bilstm",
         variants={
             "last": {**BILSTM, "pooling": "last", "attention_hops": 2},
+            "pairs": {**BILSTM, "num_bigram_buckets": 50, "bigram_embedding_size": 3},
             "max": {**BILSTM, "character_encoder": "lstm", "dropout_type": "variational"},
             "attention": {
                 **BILSTM,
@@ -348,6 +349,8 @@ FAMILIES = [
             ("character_embedding_size", 0),
             ("character_hidden_size", 0),
             ("max_characters", 2),
+            ("num_bigram_buckets", -1),
+            ("bigram_embedding_size", 0),
             ("tag_decoder", "viterbi"),
             ("embedding_dropout", 1),
             ("hidden_dropout_prob", -0.1),
@@ -442,7 +445,8 @@ FAMILIES = [
     Family(
         name="textcnn",
         variants={
-            mode: {**TEXTCNN, "embedding_mode": mode} for mode in ("rand", "static", "non-static", "multichannel")
+            **{mode: {**TEXTCNN, "embedding_mode": mode} for mode in ("rand", "static", "non-static", "multichannel")},
+            "pairs": {**TEXTCNN, "num_bigram_buckets": 50, "bigram_embedding_size": 3},
         },
         refused=[
             ("vocab_size", 0),
@@ -452,6 +456,8 @@ FAMILIES = [
             ("filter_sizes", [3, 0]),
             ("embedding_mode", "frozen"),
             ("hidden_act", "swish"),
+            ("num_bigram_buckets", -1),
+            ("bigram_embedding_size", 0),
             ("embedding_dropout", -0.1),
             ("classifier_dropout", 1.0),
             ("classifier_dropout", float("nan")),
