@@ -1,8 +1,8 @@
 """Vectors of pairs of adjacent tokens, beside those of the tokens: what a single Chinese character leaves open.
 
-Chen et al. 2015, "Long Short-Term Memory Neural Networks for Chinese Word Segmentation" (EMNLP), section 4.3, and Zhang &
-Yang 2018, "Chinese NER Using Lattice LSTM" (ACL), section 3.1.2 (`char + bichar`). Here pairs are hashed, so that there is
-no vocabulary of them: the buckets are those of `hash_bigrams`.
+Chen et al. 2015, "Long Short-Term Memory Neural Networks for Chinese Word Segmentation" (EMNLP), section 4.3; Zhang &
+Yang 2018, "Chinese NER Using Lattice LSTM" (ACL), section 3.1.2 (`char + bichar`). Here pairs are hashed, so that there
+is no vocabulary of them: the buckets are those of `hash_bigrams`.
 """
 
 import torch

@@ -191,7 +191,7 @@ def test_a_corpus_that_cannot_be_used(refused, name, content, sentence):
         ("--set filter_sizes=[]", "filter_sizes is [], but must hold one or more widths"),
         ("--set classifier_dropout=2", "classifier_dropout is 2, but must be at least 0 and below 1"),
         ("--set embedding_mode=x", "'embedding_mode' expected one of ('rand', 'static', 'non-static', 'multichannel')"),
-        ("--set nonsense=1", "textcnn has no setting 'nonsense': textcnn has classifier_dropout, "),
+        ("--set nonsense=1", "textcnn has no setting 'nonsense': textcnn has bigram_embedding_size, "),
         ("--set num_filter=1", "textcnn has no setting 'num_filter'; did you mean num_filters?"),
         ("--set foo", "--set 'foo' must be name=value, as in --set num_filters=200"),
         ("--set num_filters=[", "--set 'num_filters=[': '[' is no value"),
@@ -243,8 +243,7 @@ def test_impossible_settings_of_finetune(refused, folder, options, sentence):
         ("--seed -1", "seed is -1, but must be at least 0"),
         ("--threads 0", "threads is 0, but must be at least 1"),
         ("--threads 100000", "threads is 100000, but this process has "),
-        ("--model old --family rnn", "model old is word vectors to go on with, but family is rnn"),
-        ("--model old --window-size 3", "model old is word vectors to go on with, but window_size cannot be changed"),
+        ("--model old --window-size 3", "model old brings its own settings, but window_size would change them"),
         ("--model no/such", "no/such"),
     ],
 )

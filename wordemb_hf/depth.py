@@ -10,7 +10,7 @@ import re
 from torch import nn
 
 _LAYER = re.compile(r"\b\w*layers\.(\d+)\.")
-_BOTTOM = re.compile(r"embeddings\b|character_encoder\b")
+_BOTTOM = re.compile(r"embeddings\b|character_encoder\b|bigrams\b")
 
 
 def depths_of(model: nn.Module) -> dict[str, int]:

@@ -30,7 +30,7 @@ from .options import (
 from .processors import count_processors
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    pass
 
 
 def pretrain(
@@ -58,7 +58,7 @@ def pretrain(
         str, model_option("What to train: word2vec, a language model of a family that is one.", "NAME")
     ] = "word2vec",
     model: Annotated[
-        str | None, model_option("word2vec: vectors to go on with; words that they lack are added.", "FOLDER")
+        str | None, model_option("Go on from this; word vectors get the words that they lack.", "FOLDER")
     ] = None,
     fields: Annotated[
         list[str] | None,
@@ -117,6 +117,7 @@ def pretrain(
         make_config,
         ngrams_read,
         parse_settings,
+        readable_length,
         word_vector_settings,
     )
     from .folders import check_output, new_folder
@@ -138,9 +139,10 @@ def pretrain(
         "subsample_threshold": subsample_threshold,
     }
     options = {**parse_settings(fields), **{name: value for name, value in named.items() if value is not None}}
-    if model is not None and (family != "word2vec" or options):
-        what = f"family is {family}" if family != "word2vec" else f"{', '.join(options)} cannot be changed"
-        raise UserError(f"model {model} is word vectors to go on with, but {what}")
+    if model is not None and options:
+        raise UserError(
+            f"model {model} brings its own settings, but {', '.join(options)} would change them: leave it out"
+        )
     config = make_config(family, **{**preset.settings, **options})  # refused before any text is read, if impossible
     batch_size = preset.batch_size if batch_size is None else batch_size
     length = preset.length if length is None else length
@@ -157,7 +159,13 @@ def pretrain(
     from .checkpoints import Checkpoints, describe_training, forget_training
     from .corpus import read_texts
     from .documents import document_language_model, document_vectors
-    from .language_models import check_config, encode_text, train_language_model
+    from .language_models import (
+        check_config,
+        encode_text,
+        load_language_model,
+        new_language_model,
+        train_language_model,
+    )
     from .training import TrainingSettings, make_accelerator
     from .vocabulary import build_tokenizer
     from .word2vec.corpus_ids import extend_corpus, index_corpus
@@ -171,8 +179,9 @@ def pretrain(
 
     vectors = preset.objective == "windows"
     if model is not None:
-        trained, known = load_word_vectors(model)
+        trained, known = load_word_vectors(model) if vectors else load_language_model(model, family)
         config = trained.config
+        length = readable_length(config, length)
     rate = preset.learning_rate
     if vectors:
         rate, threshold = word_vector_settings(config)
@@ -201,14 +210,17 @@ def pretrain(
         "lowercase": lowercase,
         "special_tokens": preset.special_tokens,
     }
-    if model is not None:
+    if model is not None and vectors:
         tokenizer, ids = extend_corpus(known, corpus, min_count=min_count, text_column=text_column, threads=threads)
     elif vectors:
         tokenizer, ids = index_corpus(
             corpus, text_column=text_column, threads=threads, ngrams=ngrams_read(config), **words
         )
     else:
-        tokenizer = build_tokenizer(read(corpus), max_characters=characters_read(config), **words)
+        if model is not None:
+            tokenizer = known
+        else:
+            tokenizer = build_tokenizer(read(corpus), max_characters=characters_read(config), **words)
         ids = encode_text(tokenizer, read(corpus), preset)
     accelerator.print(
         translate(
@@ -228,26 +240,17 @@ def pretrain(
             extend_word_vectors(trained, tokenizer, ids)
         result = train_word_vectors(trained, tokenizer, ids, batch_size, settings, accelerator, threads, output)
     else:
-        config.vocab_size = len(tokenizer)
-        if hasattr(config, "eos_token_id"):
-            # Where every line ends in the same token, a new one begins behind it.
-            config.eos_token_id = tokenizer.eos_token_id
-            config.bos_token_id = tokenizer.bos_token_id or tokenizer.eos_token_id
-        if getattr(config, "position_type", "learned") != "learned":
-            config.max_position_embeddings = length  # it reads longer texts too, but has seen none
-        if hasattr(config, "decoder_start_token_id"):
-            config.decoder_start_token_id = tokenizer.bos_token_id
+        if model is None:
+            trained = new_language_model(config, tokenizer, length)
         held_out = None if dev is None else encode_text(tokenizer, read([Path(dev)]), preset)
         given = [part for text in (ids, held_out) if text is not None for part in (text.ids, text.offsets)]
 
-        def kept(model: "PreTrainedModel") -> Checkpoints:
-            described = describe_training(
-                model, settings, given, batch_size=batch_size, length=length, whole_words=whole_words
-            )
-            return Checkpoints.beside(output, described, checkpoint_steps, resume)
-
-        trained, result = train_language_model(
-            config, tokenizer, ids, held_out, batch_size, length, settings, accelerator, whole_words, kept
+        described = describe_training(
+            trained, settings, given, start=model, batch_size=batch_size, length=length, whole_words=whole_words
+        )
+        kept = Checkpoints.beside(output, described, checkpoint_steps, resume)
+        result = train_language_model(
+            trained, tokenizer, ids, held_out, batch_size, length, settings, accelerator, whole_words, kept
         )
 
     if accelerator.is_main_process:

@@ -1,6 +1,7 @@
 """Text classification: one label for a text."""
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 from accelerate import Accelerator
@@ -10,6 +11,7 @@ from ..batching import Batch, LazyBatches, by_length, shuffled_buckets
 from ..corpus import Examples
 from ..encoding import EncodedTexts
 from ..model_outputs import outputs_of
+from .rare_words import RareWords
 
 EVALUATION_BATCH = 256
 
@@ -39,12 +41,24 @@ class TextClassification:
     ):
         labels = np.array([label2id[label] for label in examples.labels], dtype=np.int64)
         self.encoded = EncodedTexts(tokenizer, examples.texts, max_length, labels)
+        self._tokenizer = tokenizer
         self._batch_size, self._batch_tokens, self._seed = batch_size, batch_tokens, seed
 
     def epoch(self, number: int) -> LazyBatches:
         """Random batches of texts of similar length."""
         rng = np.random.default_rng((self._seed, number))
-        return self.encoded.batches(shuffled_buckets(self.encoded.lengths, self._batch_size, rng, self._batch_tokens))
+        indices = shuffled_buckets(self.encoded.lengths, self._batch_size, rng, self._batch_tokens)
+
+        def collate(rows: np.ndarray) -> Batch:
+            batch = self.encoded.collate(rows)
+            hidden = self._rare_words.hide(batch["input_ids"], (self._seed, number, int(rows[0])))
+            return batch | {"input_ids": hidden}
+
+        return LazyBatches(indices, collate)
+
+    @cached_property
+    def _rare_words(self) -> RareWords:
+        return RareWords(self.encoded.rows, len(self._tokenizer), self._tokenizer.unk_token_id)
 
     def items(self, batch: Batch) -> int:
         """Texts."""
