@@ -1,5 +1,6 @@
 """Rows that wait until they are read, against AdamW that leaves none waiting."""
 
+import os
 import subprocess
 import sys
 from contextlib import suppress
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from safetensors.torch import load_file
 from torch import nn
 from torch.nn.functional import cross_entropy, embedding
 from wordemb_hf.modeling import RNNConfig, RNNForCausalLM
@@ -156,7 +158,7 @@ def test_what_is_remembered_goes_on_bit_by_bit():
     again = make()
     again.weight.data.copy_(weight)
     with RowAdamW(groups(again, 0.1), 0.1, [again]) as optimizer:
-        restore_optimizer(optimizer, kept)
+        restore_optimizer(optimizer, {name: tensor.clone() for name, tensor in kept.items()})
         for number, (ids, gradient) in enumerate(batches(60)):
             if number >= 25:
                 step(again, optimizer, number, ids, gradient)
@@ -164,7 +166,7 @@ def test_what_is_remembered_goes_on_bit_by_bit():
     dense = make()
     dense.weight.data.copy_(weight)
     with RowAdamW(groups(dense, 0.1), 0.1) as optimizer:  # as with several processes: no rows wait any more
-        restore_optimizer(optimizer, kept)
+        restore_optimizer(optimizer, {name: tensor.clone() for name, tensor in kept.items()})
         for number, (ids, gradient) in enumerate(batches(60)):
             if number >= 25:
                 step(dense, optimizer, number, ids, gradient)
@@ -213,11 +215,11 @@ def test_which_tables_wait():
     assert large_tables(large, on_gpu) == large_tables(large, two) == []
 
 
-@each([case for case in (*CLASSIFIERS, *TAGGERS)])
+@each([*CLASSIFIERS, *TAGGERS])
 def test_every_model_learns_the_same(case):
     def run(smallest):
         torch.manual_seed(0)
-        model = case.model().train()
+        model = case.model().double().train()
         start = {name: weight.detach().clone() for name, weight in model.named_parameters()}
         tables = large_tables(model, Accelerator(cpu=True), smallest)
         with make_optimizer(model, "adamw", 1e-2, 0.1, tables=tables) as optimizer:
@@ -230,7 +232,7 @@ def test_every_model_learns_the_same(case):
 
     expected, moved = run(10**9), run(1)
     for name, move in expected.items():
-        torch.testing.assert_close(moved[name], move, rtol=1e-3, atol=2e-4, msg=name)
+        torch.testing.assert_close(moved[name], move, rtol=1e-4, atol=1e-6, msg=name)
 
 
 # --- in the loop ------------------------------------------------------------------------------------------------------
@@ -291,7 +293,8 @@ def test_the_loop_gives_what_adamw_gives(monkeypatch):
     torch.testing.assert_close(many, weights, rtol=0, atol=1e-4)
     monkeypatch.setattr("wordemb_hf.training.large_tables", lambda *arguments: [])
     dense, expected = run()
-    torch.testing.assert_close(weights, dense, rtol=0, atol=1e-4)
+    torch.testing.assert_close(weights, dense, rtol=0, atol=1e-3)
+    assert (weights - dense).abs().mean() < 1e-8
     assert [row["loss" if "loss" in row else "eval_loss"] for row in result.history] == pytest.approx(
         [row["loss" if "loss" in row else "eval_loss"] for row in expected.history], rel=1e-4
     )
@@ -324,11 +327,9 @@ def test_two_processes_go_on_where_one_stopped(tmp_path):
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     command = [*launcher, program, tmp_path / "kept", tmp_path / "weights"]
     root = Path(__file__).resolve().parent.parent
-    environment = {**__import__("os").environ, "ACCELERATE_USE_CPU": "true", "PYTHONPATH": str(root)}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "PYTHONPATH": str(root)}
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300, env=environment)
     assert done.returncode == 0 and "Going on from step 7" in done.stdout, done.stdout + done.stderr
-    from safetensors.torch import load_file
-
     first, second = (load_file(tmp_path / f"weights{number}")["weights"] for number in (0, 1))
     assert torch.equal(first, second)
     torch.testing.assert_close(first, weights, rtol=0, atol=1e-3)

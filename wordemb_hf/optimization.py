@@ -28,8 +28,8 @@ def make_optimizer(
 
     Weight decay is for matrices that multiply: biases, norms and word vectors, of which most see no gradient in a step,
     are left alone. Each group says how `deep` it lies, and by what `scale` its rate is lower than the head's: a layer's
-    is `layer_decay` times that of the one above it (Howard & Ruder 2018, section 3.2, take 1 / 2.6). AdamW lets the rows
-    of `tables` wait until they are read.
+    is `layer_decay` times that of the one above it (Howard & Ruder 2018, section 3.2, take 1 / 2.6). AdamW lets
+    rows of `tables` wait until they are read.
     """
     embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
     depths = depths_of(model)

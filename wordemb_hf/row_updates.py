@@ -11,15 +11,16 @@ rate r(s) and the weight decay d, AdamW does in step s
 
     w <- (1 - r(s) d) w - c(s) a^(s - t) m / (sqrt(v) + e(s)),   c(s) = r(s) sqrt(1 - beta2^s) / (1 - beta1^s),
 
-where e(s) = eps sqrt((1 - beta2^s) / beta2^(s - t)). But for e(s), the fraction does not depend on s: with e(t) in its
+where e(s) = eps sqrt((1 - beta2^s) / beta2^(s - t)). But for e(s), the fraction does not depend on s: with one e in its
 place all steps are one,
 
-    w <- keep(t) w - drift(t) m / (sqrt(v) + e(t)),   m <- beta1^(n - t) m,   v <- beta2^(n - t) v,
+    w <- keep(t) w - drift(t) m / (sqrt(v) + e),   m <- beta1^(n - t) m,   v <- beta2^(n - t) v,
 
-with two numbers for each t since the table was whole, which every step renews: `keep *= 1 - r(n) d` and
-`drift = drift * (1 - r(n) d) + c(n) a^(n - t)`. That they are shared by all rows is what makes it cheap. The error is
-below |e(s) / e(t) - 1| eps / sqrt(v) of a move: nothing where gradients are above 1e-6, since eps is 1e-8. Rows with a
-gradient take PyTorch's own step.
+with numbers for each t since the table was whole, which every step renews: `keep *= 1 - r(n) d` and
+`drift = drift (1 - r(n) d) + c(n) a^(n - t)`. That they are shared by all rows is what makes it cheap. For e the mean
+of all e(s) is taken, weighted as the steps are in `drift`; the error is then of second order, a part of
+(eps / sqrt(v))^2 of a move, and nothing where gradients are above 1e-5, since eps is 1e-8. Rows with a gradient take
+PyTorch's own step.
 """
 
 import math
@@ -55,7 +56,7 @@ def large_tables(model: nn.Module, accelerator: Accelerator, smallest: int = LAR
         for module in model.modules()
         if isinstance(module, Table)
         and module.weight.requires_grad
-        and module.weight.dtype == torch.float32
+        and module.weight.dtype in (torch.float32, torch.float64)
         and module.weight.numel() >= smallest
         and names.count(id(module.weight)) == 1
         and module.max_norm is None
@@ -67,8 +68,8 @@ class RowAdamW(torch.optim.AdamW):
     """AdamW; while it is entered (`with optimizer:`), rows of the given tables wait until they are read.
 
     What it remembers of a table is, beside AdamW's own, `row_step (rows,)`, the step since `settled` that a row is of,
-    and the books `keep` and `drift`. All of it is in `state_dict()`, and the weights of a checkpoint are those that
-    wait: a training that goes on from there goes on bit by bit.
+    and the books `keep`, `drift` and `drift_epsilon`, which is `drift` times the mean e. All of it is in
+    `state_dict()`, and the weights of a checkpoint are those that wait: a training goes on from there bit by bit.
 
     Args:
         groups: as for `torch.optim.AdamW`.
@@ -154,7 +155,8 @@ class RowAdamW(torch.optim.AdamW):
             state["settled"] = state["step"].clone()
             state["row_step"] = weight.new_zeros(len(weight))
             # A checkpoint keeps numbers in the type of the weights.
-            state["keep"], state["drift"] = weight.new_ones(_WINDOW + 1), weight.new_zeros(_WINDOW + 1)
+            state["keep"] = weight.new_ones(_WINDOW + 1)
+            state["drift"], state["drift_epsilon"] = weight.new_zeros(_WINDOW + 1), weight.new_zeros(_WINDOW + 1)
         gradient = weight.grad.coalesce()
         rows = gradient.indices()[0]
         self._catch_up(weight, group, rows)
@@ -182,10 +184,12 @@ class RowAdamW(torch.optim.AdamW):
         waited = self._waited(weight)
         state["row_step"].index_fill_(0, rows, waited)
         step, decay = float(state["step"]), 1.0 - group["lr"] * group["weight_decay"]
-        pace = group["lr"] * math.sqrt(1.0 - beta2**step) / (1.0 - beta1**step)
-        steps = torch.arange(waited, 0, -1, dtype=torch.float64)  # (waited,)
-        state["keep"][:waited] *= decay
-        state["drift"][:waited].mul_(decay).add_(pace * (beta1 / math.sqrt(beta2)) ** steps)
+        late = torch.arange(waited, 0, -1, dtype=torch.float64)  # (waited,)
+        spread = math.sqrt(1.0 - beta2**step)
+        drift = group["lr"] * spread / (1.0 - beta1**step) * (beta1 / math.sqrt(beta2)) ** late
+        state["keep"][:waited].mul_(decay)
+        state["drift"][:waited].mul_(decay).add_(drift)
+        state["drift_epsilon"][:waited].mul_(decay).add_(drift * (group["eps"] * spread) * beta2 ** (-0.5 * late))
         if waited == _WINDOW:
             self._settle(weight, group)
 
@@ -215,10 +219,11 @@ class RowAdamW(torch.optim.AdamW):
         state["row_step"].zero_()
         state["keep"].fill_(1.0)
         state["drift"].zero_()
+        state["drift_epsilon"].zero_()
         state["settled"] = state["step"].clone()
 
     def _forget(self, weight: Tensor) -> None:
-        for name in ("settled", "row_step", "keep", "drift"):
+        for name in ("settled", "row_step", "keep", "drift", "drift_epsilon"):
             self.state.get(weight, {}).pop(name, None)
 
 
@@ -243,14 +248,14 @@ def _go_on(
         group: the settings of its group.
     """
     beta1, beta2 = group["betas"]
-    steps = since.double()
-    place = since.long()
-    epsilon = group["eps"] * (1.0 - beta2 ** (steps + float(state["settled"]))).sqrt()  # (rows,)
-    # A row of no gradient so far has no moments, and must not become 0 / 0.
-    moves = second.sqrt().add_(epsilon.clamp(min=1e-30).to(words.dtype).unsqueeze(1)).reciprocal_().mul_(first)
-    words.mul_(state["keep"][place].unsqueeze(1)).addcmul_(moves, state["drift"][place].unsqueeze(1), value=-1.0)
-    first.mul_((beta1 ** (waited - steps)).to(words.dtype).unsqueeze(1))
-    second.mul_((beta2 ** (waited - steps)).to(words.dtype).unsqueeze(1))
+    keep, drift, drift_epsilon = (state[name][since.long()] for name in ("keep", "drift", "drift_epsilon"))
+    # A row without a gradient so far has no moments, and must not become 0 / 0.
+    epsilon = (drift_epsilon / drift.clamp(min=1e-30)).clamp(min=1e-30)  # (rows,)
+    moves = second.sqrt().add_(epsilon.unsqueeze(1)).reciprocal_().mul_(first)
+    words.mul_(keep.unsqueeze(1)).addcmul_(moves, drift.unsqueeze(1), value=-1.0)
+    late = waited - since.double()
+    first.mul_((beta1**late).to(words.dtype).unsqueeze(1))
+    second.mul_((beta2**late).to(words.dtype).unsqueeze(1))
 
 
 def clip_gradients(accelerator: Accelerator, model: nn.Module, largest: float) -> None:
