@@ -1,12 +1,14 @@
 """Optimizers and learning-rate schedules."""
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import nn
 
 from .depth import depths_of
+from .row_updates import RowAdamW, Table
 
 OptimizerName = Literal["adamw", "sgd"]
 ScheduleName = Literal["linear", "cosine", "constant", "slanted"]
@@ -15,13 +17,19 @@ _RATIO = 32  # of the highest rate to the lowest of the slanted triangle (Howard
 
 
 def make_optimizer(
-    model: nn.Module, name: OptimizerName, learning_rate: float, weight_decay: float, layer_decay: float = 1.0
+    model: nn.Module,
+    name: OptimizerName,
+    learning_rate: float,
+    weight_decay: float,
+    layer_decay: float = 1.0,
+    tables: Sequence[Table] = (),
 ) -> torch.optim.Optimizer:
     """AdamW (Loshchilov & Hutter 2019) or plain SGD over the parameters that are trained.
 
     Weight decay is for matrices that multiply: biases, norms and word vectors, of which most see no gradient in a step,
     are left alone. Each group says how `deep` it lies, and by what `scale` its rate is lower than the head's: a layer's
-    is `layer_decay` times that of the one above it (Howard & Ruder 2018, section 3.2, take 1 / 2.6).
+    is `layer_decay` times that of the one above it (Howard & Ruder 2018, section 3.2, take 1 / 2.6). AdamW lets
+    rows of `tables` wait until they are read.
     """
     embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
     depths = depths_of(model)
@@ -42,7 +50,7 @@ def make_optimizer(
     ]
     if name == "sgd":
         return torch.optim.SGD(described, lr=learning_rate)
-    return torch.optim.AdamW(described, lr=learning_rate)
+    return RowAdamW(described, learning_rate, tables)
 
 
 def lowest_trained(unfreezing: Unfreezing, top: int, epoch: int) -> int:

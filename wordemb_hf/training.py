@@ -27,6 +27,7 @@ from .keeper import Keeper
 from .messages import translate
 from .model_outputs import carry_on
 from .optimization import OptimizerName, ScheduleName, Unfreezing, lowest_trained, make_optimizer, schedule
+from .row_updates import RowAdamW, clip_gradients, large_tables
 from .training_state import TrainingState
 
 Precision = Literal["no", "bf16", "fp16"]
@@ -152,14 +153,20 @@ def train(
     """
     started = time.monotonic()
     optimizer = make_optimizer(
-        model, settings.optimizer, settings.learning_rate, settings.weight_decay, settings.layer_decay
+        model,
+        settings.optimizer,
+        settings.learning_rate,
+        settings.weight_decay,
+        settings.layer_decay,
+        large_tables(model, accelerator),
     )
+    rows = optimizer if isinstance(optimizer, RowAdamW) else None
     prepared, optimizer = accelerator.prepare(model, optimizer)
     state = TrainingState(prepared, optimizer, source, metric, accelerator)
     keeper = Keeper(checkpoints, state, settings.logging_steps)
     keeper.restore()
     before = state.seconds
-    with keeper:
+    with keeper, rows or nullcontext():
         while state.epoch < settings.epochs and not (settings.patience and state.best.since >= settings.patience):
             label = translate("epoch {epoch} of {epochs}", epoch=state.epoch + 1, epochs=settings.epochs)
             prepared.train()
@@ -167,6 +174,8 @@ def train(
                 state.seconds = before + time.monotonic() - started
                 keeper.after_step()
             if evaluate is not None:
+                if rows is not None:
+                    rows.settle()
                 row = {"epoch": state.epoch + 1.0, "step": state.step, **evaluate(state.model)}
                 state.history.append(row)
                 state.best.see(row, state.model)
@@ -250,7 +259,7 @@ def _update(state: TrainingState, batches: list[Batch], settings: TrainingSettin
             for parameter in group["params"]:
                 parameter.grad = None  # not yet: the optimizer leaves it alone
     if settings.max_grad_norm:
-        accelerator.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
+        clip_gradients(accelerator, model, settings.max_grad_norm)
     state.optimizer.step()
     state.optimizer.zero_grad()
 
