@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from accelerate.commands.config.config_args import ClusterConfig
 from safetensors.torch import load_file
 
 import wordemb_hf
@@ -87,6 +88,17 @@ def test_accelerate_launch_gives_the_same_folder(data, alone, tmp_path):
     assert weights.keys() == expected.keys()
     assert all(bool((weights[name] == expected[name]).all()) for name in expected)
     assert (tmp_path / "model" / "metrics.json").read_bytes() == (alone / "metrics.json").read_bytes()
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "scripts" / "accelerate").iterdir()), ids=lambda file: file.stem)
+def test_accelerate_understands_the_configs(file, data, alone, tmp_path):
+    assert ClusterConfig.from_yaml_file(file).num_processes >= 1
+    if file.stem == "cpu":  # the one that every machine can follow
+        launch = [*ONE[:1], "--config_file", file, ROOT / "scripts" / "finetune.py"]
+        arguments = [*launch, "--data", data, "--output", tmp_path / "model", *FINETUNE]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        subprocess.run([sys.executable, "-m", *map(str, arguments)], check=True, env=environment, timeout=300)
+        assert names(tmp_path / "model") == names(alone)
 
 
 def test_two_processes_fine_tune_one_model(data, alone, tmp_path):
