@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from .errors import UserError
 
@@ -35,14 +35,70 @@ Part = TypeVar("Part")
 
 @dataclass
 class Examples:
-    """Labelled texts: `texts[i]` has the label `labels[i]`; `source` says where they come from, for messages."""
+    """Labelled texts: `texts[i]` has the label `labels[i]`; `source` says where they come from, for messages.
+
+    A label is a name; with another `LabelKind` several names, or a number.
+    """
 
     texts: list[str]
-    labels: list[str]
+    labels: list[Any]
     source: str
 
     def __len__(self) -> int:
         return len(self.texts)
+
+
+class LabelKind(Protocol):
+    """What the labels of a data set are."""
+
+    def read(self, path: Path, line: int, cells: dict[str, object], column: str) -> Any:
+        """The label of a record.
+
+        Raises:
+            UserError: when it holds no such thing.
+        """
+        ...
+
+    def check(self, train: Examples, others: Sequence[Examples]) -> None:
+        """Refuse a training part that nothing can be learnt from, and other parts that do not belong to it."""
+        ...
+
+    def hold_out(self, train: Examples, seed: int, fraction: float) -> set[int]:
+        """The rows that become a development part."""
+        ...
+
+
+class OneLabel:
+    """Each text has one label, a name; labels in JSON may be strings or integers. See `LabelKind`."""
+
+    def read(self, path: Path, line: int, cells: dict[str, object], column: str) -> str:
+        label = text_cell(path, line, cells, column, integers=True)
+        if not label:
+            raise UserError(f"{path}, line {line}: the {column} is empty")
+        return label
+
+    def check(self, train: Examples, others: Sequence[Examples]) -> None:
+        known = require_classes(train)
+        for part in others:
+            require_known_labels(part, known)
+
+    def hold_out(self, train: Examples, seed: int, fraction: float) -> set[int]:
+        """A share of every class; the last example of a class always stays."""
+        by_label: dict[str, list[int]] = {}
+        for index, label in enumerate(train.labels):
+            by_label.setdefault(label, []).append(index)
+        shares = {label: min(len(rows) - 1, math.floor(len(rows) * fraction + 0.5)) for label, rows in by_label.items()}
+        largest = max(sorted(by_label), key=lambda label: len(by_label[label]))
+        if not any(shares.values()) and fraction > 0:
+            shares[largest] = min(1, len(by_label[largest]) - 1)
+        chosen: set[int] = set()
+        generator = random.Random(seed)
+        for label in label_names(train):
+            chosen.update(generator.sample(by_label[label], shares[label]))
+        return chosen
+
+
+ONE_LABEL = OneLabel()
 
 
 @dataclass
@@ -91,11 +147,13 @@ def file_documents(path: Path, text_column: str) -> Iterator[str]:
     return (text_cell(path, line, cells, text_column) for line, cells in _records(path, (text_column,)))
 
 
-def read_examples(path: str | Path, *, text_column: str = "text", label_column: str = "label") -> Examples:
+def read_examples(
+    path: str | Path, *, text_column: str = "text", label_column: str = "label", kind: LabelKind = ONE_LABEL
+) -> Examples:
     """Read labelled texts from a .tsv, .csv or .jsonl file.
 
     A .tsv has a header when its first line holds both column names; otherwise every line is `label<TAB>text`, split
-    at the first tab. Labels in JSON may be strings or integers. A text may be empty: a model must label that too.
+    at the first tab. Labels are what `kind` says. A text may be empty: a model must label that too.
 
     Raises:
         UserError: for a file that cannot be read, a missing column, an empty label, or no example at all.
@@ -106,9 +164,7 @@ def read_examples(path: str | Path, *, text_column: str = "text", label_column: 
     examples = Examples([], [], str(path))
     for line, cells in records:
         examples.texts.append(text_cell(path, line, cells, text_column))
-        examples.labels.append(text_cell(path, line, cells, label_column, integers=True))
-        if not examples.labels[-1]:
-            raise UserError(f"{path}, line {line}: the {label_column} is empty")
+        examples.labels.append(kind.read(path, line, cells, label_column))
     if not examples.texts:
         raise UserError(f"{path} is empty: it holds no example")
     return examples
@@ -123,11 +179,12 @@ def read_splits(
     label_column: str = "label",
     seed: int = 0,
     dev_fraction: float = 0.1,
+    kind: LabelKind = ONE_LABEL,
 ) -> Splits[Examples]:
     """Read a labelled data set: a file to train on, or a folder with `train.*` and perhaps `dev.*` and `test.*`.
 
     `validation.*` and `valid.*` are other names of `dev.*`; files given as `dev` and `test` win over the folder's.
-    Where there is no dev part, `dev_fraction` of every class is cut off the training part by `seed`; 0 cuts nothing.
+    Where there is no dev part, `dev_fraction` (of every class) is cut off the training part by `seed`; 0 cuts nothing.
 
     Raises:
         UserError: as `read_examples`, and for two files that claim the same part, fewer than two classes in the
@@ -136,17 +193,13 @@ def read_splits(
     train_file, dev_file, test_file = find_parts(data, dev, test, EXAMPLE_SUFFIXES, dev_fraction)
 
     def read(path: str | Path) -> Examples:
-        return read_examples(path, text_column=text_column, label_column=label_column)
+        return read_examples(path, text_column=text_column, label_column=label_column, kind=kind)
 
     train = read(train_file)
-    known = require_classes(train)
-    others = [None if path is None else read(path) for path in (dev_file, test_file)]
-    for part in others:
-        if part is not None:
-            require_known_labels(part, known)
-    dev_part, test_part = others
+    dev_part, test_part = (None if path is None else read(path) for path in (dev_file, test_file))
+    kind.check(train, [part for part in (dev_part, test_part) if part is not None])
     if dev_part is None:
-        train, dev_part = _cut_dev(train, seed, dev_fraction)
+        train, dev_part = _cut_dev(train, kind.hold_out(train, seed, dev_fraction))
     return Splits(train, dev_part, test_part)
 
 
@@ -248,19 +301,7 @@ def _stream(groups: list[tuple[Path, list[Path]]], text_column: str, keep_empty:
             raise UserError(f"{source} is empty: it holds no document")
 
 
-def _cut_dev(train: Examples, seed: int, fraction: float) -> tuple[Examples, Examples | None]:
-    """Move a share of every class to a dev part; the last example of a class always stays."""
-    by_label: dict[str, list[int]] = {}
-    for index, label in enumerate(train.labels):
-        by_label.setdefault(label, []).append(index)
-    shares = {label: min(len(rows) - 1, math.floor(len(rows) * fraction + 0.5)) for label, rows in by_label.items()}
-    largest = max(sorted(by_label), key=lambda label: len(by_label[label]))
-    if not any(shares.values()) and fraction > 0:
-        shares[largest] = min(1, len(by_label[largest]) - 1)
-    chosen: set[int] = set()
-    generator = random.Random(seed)
-    for label in label_names(train):
-        chosen.update(generator.sample(by_label[label], shares[label]))
+def _cut_dev(train: Examples, chosen: set[int]) -> tuple[Examples, Examples | None]:
     if not chosen:
         return train, None
 

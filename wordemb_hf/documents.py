@@ -125,6 +125,7 @@ def document_labeller(
     measured: dict[str, dict[str, Any]],
     result: TrainingResult,
     settings: TrainingSettings,
+    losses: dict[str, Any],
     language: str | None,
     vectors: Path | None,
     card_language: str | None = None,
@@ -141,6 +142,7 @@ def document_labeller(
         measured: figures by part; those of the baseline begin with `baseline_`, those of each type are in `types`.
         result: of the training.
         settings: of the training.
+        losses: what was chosen of the training loss.
         language: of the texts.
         vectors: folder or file of the word vectors that it started from.
         card_language: what the card is written in; by default the language of messages.
@@ -156,10 +158,11 @@ def document_labeller(
     baseline = {key.removeprefix(_BASELINE): value for key, value in final.items() if key.startswith(_BASELINE)}
     own = {key: value for key, value in model.config.to_diff_dict().items() if key not in _ELSEWHERE}
     sizes = {"train": parts.train, "dev": parts.dev, "test": parts.test}
+    unnamed = model.config.is_encoder_decoder or model.config.problem_type == "regression"
     facts = ModelCardFacts(
         **_common(folder, model, name, result, card_language),
         language=language,
-        labels=None if model.config.is_encoder_decoder else list(id2label.values()),
+        labels=None if unnamed else list(id2label.values()),
         dataset_name=dataset,
         dataset_sizes={name: len(part) for name, part in sizes.items() if part is not None},
         metrics={
@@ -168,7 +171,7 @@ def document_labeller(
         },
         types=final.get("types", {}),
         baseline=baseline or None,
-        settings=own | _training(settings) | ({"vectors": vectors.name} if vectors else {}),
+        settings=own | _training(settings) | losses | ({"vectors": vectors.name} if vectors else {}),
         **facts_of_task,
     )
     if vectors and (vectors / "word_map.png").is_file():

@@ -47,6 +47,10 @@ def finetune(
         Literal["classification", "tagging", "seq2seq"] | None,
         typer.Option(help="A label for a text, or for each word of it, or a text.", show_default="by family and data"),
     ] = None,
+    problem_type: Annotated[
+        Literal["single_label_classification", "multi_label_classification", "regression"] | None,
+        typer.Option(help="One label, several (in csv and tsv with | between), or a number.", show_default="by data"),
+    ] = None,
     baseline: Annotated[
         bool, typer.Option("--baseline", help="Also measure TF-IDF with logistic regression, or most frequent tags.")
     ] = False,
@@ -95,6 +99,11 @@ def finetune(
         Literal["all", "gradual", "head"],
         typer.Option(help="What is trained: gradual is a layer more with each epoch.", rich_help_panel=TRAINING),
     ] = "all",
+    class_weights: Annotated[
+        Literal["balanced"] | None,
+        typer.Option(help="Let rare labels count as much as frequent ones.", rich_help_panel=TRAINING),
+    ] = None,
+    label_smoothing: Annotated[float, training_option("Share of the loss of all labels or words alike.", "SHARE")] = 0,
     max_grad_norm: Annotated[float, training_option("Scale gradients down to this norm; 0 for never.", "NORM")] = 1.0,
     accumulation: Annotated[int, training_option("Batches that make one step.", "N")] = 1,
     mixed_precision: MixedPrecision = None,
@@ -111,10 +120,11 @@ def finetune(
     of its task, with this package or without it.
 
     Returns:
-        What was measured: `dev` and, with a test part, `test`. For a classifier `accuracy`, `macro_f1` and `loss`; for
-        a tagger `accuracy`, `loss`, `f1`, `precision` and `recall` of spans or else `macro_f1`, and `types`, the same
-        for each type of span or each tag; for a seq2seq model `loss`, `bleu`, `chrf`, `rouge_l` and `exact_match`. With
-        `baseline` its figures on the last part, `baseline_accuracy` and so on.
+        What was measured: `dev` and, with a test part, `test`. For a classifier `accuracy`, `macro_f1` and `loss`, with
+        several labels `micro_f1`, `macro_f1`, `exact_match` and `loss`, for numbers `pearson`, `spearman`, `mse` and
+        `loss`; for a tagger `accuracy`, `loss`, `f1`, `precision` and `recall` of spans or else `macro_f1`, and
+        `types`, the same for each type of span or each tag; for a seq2seq model `loss`, `bleu`, `chrf`, `rouge_l` and
+        `exact_match`. With `baseline` its figures on the last part, `baseline_accuracy` and so on.
 
     Raises:
         UserError: for data that cannot be read, a single class, an unknown label, an impossible setting, or an output
@@ -123,7 +133,7 @@ def finetune(
     from .errors import UserError
     from .families import check_family, check_length, make_config, parse_settings, readable_length
     from .folders import check_output, new_folder, place_for, share_code
-    from .jobs import job_for_data
+    from .jobs import check_losses, job_for_data
     from .model_card import check_card_language
 
     data = Path(data)
@@ -138,12 +148,15 @@ def finetune(
         raise UserError("--model brings its own word vectors and settings: leave --vectors and --set out")
     if encoder and (model or vectors):
         raise UserError("--encoder brings its own word vectors: leave --model and --vectors out")
-    job = job_for_data(data, task, family)
+    job = job_for_data(data, task, family, problem_type, label_column)
+    losses = check_losses(job, class_weights, label_smoothing)
     column = target_column if job.auto_class == "AutoModelForSeq2SeqLM" else label_column
     if family not in job.presets:
         raise UserError(f"family is {family!r}, but for a {job.noun} it must be one of {', '.join(job.presets)}")
     preset = job.presets[family]
     fields = {**preset.settings, **(preset.with_vectors if vectors else {}), **parse_settings(settings)}
+    if "problem_type" in fields:
+        raise UserError("--set holds problem_type, which decides how the data are read: give it as --problem-type")
     config = make_config(family, **fields)  # an impossible setting is refused before any text is read
     if not model:
         check_length(config, "max_length", max_length)
@@ -207,9 +220,10 @@ def finetune(
             lowercase=job.lowercase if lowercase is None else lowercase,
             max_length=max_length,
         )
+    job.begin(labeller, parts.train)
     label2id = label_ids(labeller)
     tasks = {
-        name: job.source(tokenizer, part, label2id, batch_size=batch_size, max_length=max_length, seed=seed)
+        name: job.source(tokenizer, part, label2id, batch_size=batch_size, max_length=max_length, seed=seed, **losses)
         for name, part in (("train", parts.train), ("dev", parts.dev), ("test", parts.test))
         if part is not None
     }
@@ -225,18 +239,19 @@ def finetune(
     given = [asdict(part) for part in (parts.train, parts.dev) if part is not None]
     started_from = model or encoder or (str(vectors) if vectors else None)
     described = describe_training(
-        labeller, training, given, start=started_from, batch_size=batch_size, max_length=max_length
+        labeller, training, given, start=started_from, batch_size=batch_size, max_length=max_length, **losses
     )
     checkpoints = Checkpoints.beside(output, described, checkpoint_steps, resume)
-    result = train(
-        labeller,
-        tasks["train"],
-        training,
-        accelerator,
-        evaluate=evaluate_dev if "dev" in tasks else None,
-        metric=job.best(labels),
-        checkpoints=checkpoints,
-    )
+    with job.in_training(labeller, tasks):
+        result = train(
+            labeller,
+            tasks["train"],
+            training,
+            accelerator,
+            evaluate=evaluate_dev if "dev" in tasks else None,
+            metric=job.best(labels),
+            checkpoints=checkpoints,
+        )
     measured: dict[str, dict[str, Any]] = {
         name: tasks[name].measure(labeller, accelerator) for name in ("dev", "test") if name in tasks
     }
@@ -260,6 +275,7 @@ def finetune(
                 measured=measured,
                 result=result,
                 settings=training,
+                losses=losses,
                 language=language,
                 vectors=vectors,
                 card_language=card_language,

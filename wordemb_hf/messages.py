@@ -17,6 +17,9 @@ CHINESE: dict[str, str] = {
     "{train} texts to train on, {dev} for development, {test} for the test; {labels} labels: {names}": (
         "训练集 {train} 条文本，验证集 {dev} 条，测试集 {test} 条；{labels} 个标签：{names}"
     ),
+    "{train} texts to train on, {dev} for development, {test} for the test; numbers from {least} to {most}": (
+        "训练集 {train} 条文本，验证集 {dev} 条，测试集 {test} 条；数值从 {least} 到 {most}"
+    ),
     "{train} sentences to train on, {dev} for development, {test} for the test; {labels} tags: {names}": (
         "训练集 {train} 个句子，验证集 {dev} 个，测试集 {test} 个；{labels} 个标注：{names}"
     ),
@@ -143,6 +146,10 @@ CHINESE: dict[str, str] = {
     "loss": "损失",
     "accuracy": "准确率",
     "macro_f1": "宏平均 F1",
+    "micro_f1": "微平均 F1",
+    "pearson": "皮尔逊相关系数",
+    "spearman": "斯皮尔曼相关系数",
+    "mse": "均方误差",
     "f1": "F1 值",
     "precision": "精确率",
     "recall": "召回率",
@@ -156,6 +163,10 @@ CHINESE: dict[str, str] = {
     "baseline_exact_match": "基线完全匹配",
     "baseline_accuracy": "基线准确率",
     "baseline_macro_f1": "基线宏平均 F1",
+    "baseline_micro_f1": "基线微平均 F1",
+    "baseline_pearson": "基线皮尔逊相关系数",
+    "baseline_spearman": "基线斯皮尔曼相关系数",
+    "baseline_mse": "基线均方误差",
     "baseline_f1": "基线 F1 值",
     "baseline_precision": "基线精确率",
     "baseline_recall": "基线召回率",

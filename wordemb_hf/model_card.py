@@ -68,6 +68,8 @@ class ModelCardFacts:
     file_size_bytes: int | None = None
     vocab_size: int | None = None
     labels: list[str] | None = None
+    problem_type: str | None = None
+    """What a classifier answers, in transformers' words: one label, several, or a number."""
     dataset_name: str | None = None
     dataset_id: str | None = None
     """The data's name on the Hub, when it is there."""
@@ -153,6 +155,8 @@ def render_card(facts: ModelCardFacts) -> str:
             call=PIPELINES.get(facts.pipeline_tag or ""),
             example=_example_text(facts),
             example_output=_example_output(facts),
+            several=facts.problem_type == "multi_label_classification",
+            above_half=_above_half(facts),
             results=_results(facts),
             score_split=_score_split(facts),
             types=_types(facts),
@@ -253,8 +257,17 @@ def _example_output(facts: ModelCardFacts) -> str | None:
     """What the pipeline of a classifier returns for the example, as Python prints it, on one line."""
     if facts.pipeline_tag != "text-classification" or not facts.examples:
         return None
+    if facts.problem_type == "multi_label_classification":
+        return None  # see `_above_half`
     scores = _scores(facts.examples[0][1])
     return repr([{"label": scores[0][0], "score": round(float(scores[0][1]), 4)}]) if scores else None
+
+
+def _above_half(facts: ModelCardFacts) -> list[tuple[str, float]]:
+    """The labels of the example, where a text may have several, as the card's code prints them."""
+    if facts.problem_type != "multi_label_classification" or not facts.examples:
+        return []
+    return [(label, round(float(score), 4)) for label, score in _scores(facts.examples[0][1]) if score > 0.5]
 
 
 def _score_split(facts: ModelCardFacts) -> str | None:

@@ -88,6 +88,11 @@ def carry_on(source: BatchSource, output: Any) -> dict[str, Any]:
     return source.carry(output) if hasattr(source, "carry") else {}
 
 
+def train_on(source: BatchSource, model: Any, batch: Batch, carried: dict[str, Any]) -> Any:
+    """A model's output on a batch in training; what its loss is there, a source may say for itself."""
+    return source.train_on(model, batch) if hasattr(source, "train_on") else model(**batch, **carried)
+
+
 class LossLog:
     """The mean loss of a prediction since it was last asked for, summed up on the device."""
 

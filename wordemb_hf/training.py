@@ -25,7 +25,7 @@ from .checkpoints import Checkpoints
 from .errors import UserError
 from .keeper import Keeper
 from .messages import translate
-from .model_outputs import carry_on
+from .model_outputs import carry_on, train_on
 from .optimization import OptimizerName, ScheduleName, Unfreezing, lowest_trained, make_optimizer, schedule
 from .row_updates import RowAdamW, clip_gradients, large_tables
 from .training_state import TrainingState
@@ -248,7 +248,7 @@ def _update(state: TrainingState, batches: list[Batch], settings: TrainingSettin
         last = number == len(batches) - 1
         with nullcontext() if last else accelerator.no_sync(model):
             with accelerator.autocast():
-                output = model(**batch, **state.carried)
+                output = train_on(source, model, batch, state.carried)
             accelerator.backward(output.loss * (count * share))
         state.log.add(output.loss.detach(), count)
         state.carried = carry_on(source, output)

@@ -1,6 +1,7 @@
 """The floors that a small neural model has to beat.
 
-For a classifier TF-IDF and logistic regression: words and word pairs for English, characters up to three for Chinese,
+For a classifier TF-IDF and logistic regression, one for each label where a text has several, or ridge regression of a
+number: words and word pairs for English, characters up to three for Chinese,
 which needs no segmentation. Notable: punctuation is kept, since a question mark or an exclamation mark tells something;
 log-scaled counts; for larger sets, features seen in one text only are dropped. For a tagger the most frequent tag of
 each word. For a model that writes, what was written for the most similar text.
@@ -8,7 +9,7 @@ each word. For a model that writes, what was written for the most similar text.
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 
@@ -40,14 +41,22 @@ def tfidf_baseline(
     return [str(label) for label in fitted.predict(texts)] if len(texts) else []
 
 
-def fit_tfidf(train_texts: Sequence[str], train_labels: Sequence[str], *, language: str = "en") -> "Pipeline":
+def fit_tfidf(train_texts: Sequence[str], train_labels: Any, *, language: str = "en") -> "Pipeline":
     """TF-IDF and logistic regression, fitted: a scikit-learn pipeline of the steps `tfidf` and `classifier`.
 
-    Args and raises: those of `tfidf_baseline`.
+    Args:
+        train_texts: the texts to learn from.
+        train_labels: a label of each; 0 and 1 for several labels, `(texts, labels)`; or a number of each, in an array
+            of floats, for ridge regression.
+        language: `en` (word 1–2-grams) or `zh` (character 1–3-grams).
+
+    Raises:
+        UserError: an unknown language, lists of different lengths, a single kind of label, or texts without a word.
     """
     import numpy as np
     from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.multiclass import OneVsRestClassifier
     from sklearn.pipeline import Pipeline
 
     units = {
@@ -58,7 +67,7 @@ def fit_tfidf(train_texts: Sequence[str], train_labels: Sequence[str], *, langua
         raise UserError(f"language must be one of {', '.join(units)}, got {language!r}")
     if len(train_texts) != len(train_labels):
         raise UserError(f"train_labels must have one label per text, got {len(train_labels)} for {len(train_texts)}")
-    if len(set(train_labels)) < 2:
+    if not isinstance(train_labels, np.ndarray) and len(set(train_labels)) < 2:
         raise UserError(f"train_labels must have at least two kinds of labels, got {sorted(set(train_labels))}")
     if not any(text.strip() for text in train_texts):
         raise UserError("train_texts must not all be empty")
@@ -66,8 +75,10 @@ def fit_tfidf(train_texts: Sequence[str], train_labels: Sequence[str], *, langua
         sublinear_tf=True, min_df=2 if len(train_texts) >= MANY_TEXTS else 1, dtype=np.float32, **units[language]
     )
     # LogisticRegression itself chooses the multinomial form for three labels and more.
-    steps = [("tfidf", vectorizer), ("classifier", LogisticRegression(C=C, max_iter=1000))]
-    return Pipeline(steps).fit(train_texts, train_labels)
+    classifier: Any = LogisticRegression(C=C, max_iter=1000)
+    if isinstance(train_labels, np.ndarray):
+        classifier = Ridge() if train_labels.ndim == 1 else OneVsRestClassifier(classifier)
+    return Pipeline([("tfidf", vectorizer), ("classifier", classifier)]).fit(train_texts, train_labels)
 
 
 class MostFrequentTags:

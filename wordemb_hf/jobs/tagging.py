@@ -9,6 +9,7 @@ from ..families import TAGGING
 from ..messages import translate
 from ..modeling.tag_constraints import first_forbidden
 from ..spans import Span, mark_spans, spans_of
+from .plain import PlainJob
 
 if TYPE_CHECKING:
     from ..tasks.tagging import Tagging
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _COLUMNS = {"text": "tokens", "label": "tags"}
 
 
-class TaggingJob:
+class TaggingJob(PlainJob):
     """See `Job`."""
 
     noun = "tagger"

@@ -9,10 +9,11 @@ import numpy as np
 from safetensors.numpy import save
 
 from ..conll import TaggedSentences, tag_names
-from ..corpus import Examples, Splits
-from ..evaluation import ClassificationMetrics, TaggingMetrics
-from ..evaluation.baseline import MostFrequentTags, fit_tfidf
+from ..corpus import Splits
+from ..evaluation import TaggingMetrics
+from ..evaluation.baseline import MostFrequentTags
 from ..evaluation.feature_crf import FeatureCRF, has_crfsuite
+from ..jobs import job_for_labels
 from ..spans import mark_spans
 from .records import Run, Rung, Speed
 from .speed import BATCH, measure_speed
@@ -38,9 +39,10 @@ def fit_baseline(name: str, parts: Splits[Any], language: str, texts: Sequence[s
     """
     started = time.monotonic()
     if name == TFIDF:
-        fitted = fit_tfidf(parts.train.texts, parts.train.labels, language="zh" if language == "zh" else "en")
+        job = job_for_labels(parts.train)
+        fitted = job.fit_baseline(parts.train, "zh" if language == "zh" else "en")
         seconds, (parameters, size) = time.monotonic() - started, _size_of_tfidf(fitted)
-        figures = {part: _labelled(fitted, parts.train, known) for part, known in _measured(parts)}
+        figures = {part: job.measure_baseline(fitted, parts.train, known) for part, known in _measured(parts)}
         speed = _speed(lambda some: fitted.predict(some), texts)
     else:
         tagger = (FeatureCRF if name == CRF else MostFrequentTags)(parts.train.tokens, parts.train.tags)
@@ -60,14 +62,6 @@ def fit_baseline(name: str, parts: Splits[Any], language: str, texts: Sequence[s
 
 def _measured(parts: Splits[Any]) -> list[tuple[str, Any]]:
     return [(name, part) for name, part in (("dev", parts.dev), ("test", parts.test)) if part is not None]
-
-
-def _labelled(fitted: Any, train: Examples, part: Examples) -> dict[str, float]:
-    ids = {label: number for number, label in enumerate(sorted(set(train.labels)))}
-    return ClassificationMetrics().compute(
-        predictions=[ids[str(label)] for label in fitted.predict(part.texts)],
-        references=[ids[label] for label in part.labels],
-    )
 
 
 def _tagged(tagger: FeatureCRF | MostFrequentTags, train: TaggedSentences, part: TaggedSentences) -> dict[str, float]:
@@ -90,9 +84,11 @@ def _speed(answer: Callable[[Sequence[str]], object], texts: Sequence[str]) -> S
 def _size_of_tfidf(fitted: Any) -> tuple[int, int]:
     """Weights, and bytes of them as safetensors and of the vocabulary as JSON: a pickle would be no file of ours."""
     vectorizer, classifier = fitted["tfidf"], fitted["classifier"]
+    # One, or one for each label, of which some may be constant.
+    each = [one for one in getattr(classifier, "estimators_", [classifier]) if hasattr(one, "coef_")]
     arrays = {
-        "coefficients": np.ascontiguousarray(classifier.coef_),
-        "intercepts": np.ascontiguousarray(classifier.intercept_),
+        "coefficients": np.concatenate([one.coef_ for one in each]),
+        "intercepts": np.concatenate([one.intercept_ for one in each]),
         "frequencies": np.ascontiguousarray(vectorizer.idf_),
     }
     words = json.dumps(vectorizer.get_feature_names_out().tolist(), ensure_ascii=False)

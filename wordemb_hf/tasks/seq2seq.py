@@ -70,6 +70,7 @@ class TextPairs:
         max_length: longer texts are cut, in tokens.
         seed: of the order.
         batch_tokens: above 0, tokens in a training batch, in place of `batch_size`.
+        label_smoothing: what share of a token's weight goes to all tokens alike in training.
     """
 
     def __init__(
@@ -81,8 +82,10 @@ class TextPairs:
         max_length: int | None = None,
         seed: int = 0,
         batch_tokens: int = 0,
+        label_smoothing: float = 0.0,
     ):
         self.encoded = EncodedPairs(tokenizer, pairs, max_length)
+        self.label_smoothing = label_smoothing
         self._tokenizer, self._pairs = tokenizer, pairs
         self._batch_size, self._batch_tokens, self._seed = batch_size, batch_tokens, seed
 
@@ -94,6 +97,10 @@ class TextPairs:
     def items(self, batch: Batch) -> int:
         """Tokens to write."""
         return int((batch["labels"] != IGNORED).sum())
+
+    def train_on(self, model: Any, batch: Batch) -> Any:
+        """The model's output, its loss smoothed."""
+        return model(**batch, **({"label_smoothing": self.label_smoothing} if self.label_smoothing else {}))
 
     def evaluate(self, model: PreTrainedModel, accelerator: Accelerator) -> dict[str, float]:
         """The figures of `measure`, each named `eval_...`; without beams, since that is done after every epoch."""
