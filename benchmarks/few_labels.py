@@ -23,7 +23,7 @@ from wordemb_hf.corpus import read_texts
 HERE = Path(__file__).resolve().parent
 GENERAL = {"en": "enwiki17m/enwiki17m.txt.gz", "zh": "news_zh/train.txt"}
 LABELS = 100
-SIZES = {"embedding_size": 200, "hidden_size": 300, "num_hidden_layers": 2, "embedding_dropout": 0.2}
+SIZES = {"embedding_size": 256, "hidden_size": 256, "num_hidden_layers": 2, "embedding_dropout": 0.2}
 SIZES |= {"hidden_dropout_prob": 0.2, "pooling": "mean", "classifier_dropout": 0.3}
 
 

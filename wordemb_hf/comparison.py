@@ -107,8 +107,9 @@ def compare(
     import transformers
 
     from . import __version__
-    from .finetuning import finetune, guess_language
+    from .finetuning import finetune
     from .ladder.climbing import climb
+    from .languages import guess_language
     from .training import TrainingSettings, make_accelerator
     from .vocabulary import check_tokenizer
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .corpus import (
+    DEV_FRACTION,
     EXAMPLE_SUFFIXES,
     Splits,
     check_columns,
@@ -107,7 +108,7 @@ def read_tagged_splits(
     token_column: str = "tokens",
     tag_column: str = "tags",
     seed: int = 0,
-    dev_fraction: float = 0.1,
+    dev_fraction: float = DEV_FRACTION,
 ) -> Splits[TaggedSentences]:
     """Read a tagged data set: a file to train on, or a folder with `train.*` and perhaps `dev.*` and `test.*`.
 
@@ -131,7 +132,7 @@ def read_tagged_splits(
         if part is not None:
             unknown_tags(part, known)
     if dev_part is None:
-        train, dev_part = _cut_dev(train, seed, dev_fraction)
+        train, dev_part = cut_dev(train, seed, dev_fraction)
     return Splits(train, dev_part, test_part)
 
 
@@ -178,7 +179,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names[:10])) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 
 
-def _cut_dev(train: TaggedSentences, seed: int, fraction: float) -> tuple[TaggedSentences, TaggedSentences | None]:
+def cut_dev(train: TaggedSentences, seed: int, fraction: float) -> tuple[TaggedSentences, TaggedSentences | None]:
     """Move a share of the sentences to a dev part, at least one, but the last one stays."""
     share = min(len(train) - 1, max(int(len(train) * fraction + 0.5), int(fraction > 0)))
     if share < 1:

@@ -33,6 +33,9 @@ Record = tuple[int, dict[str, object]]
 Part = TypeVar("Part")
 
 
+DEV_FRACTION = 0.1  # of the training part, where there is no dev part
+
+
 @dataclass
 class Examples:
     """Labelled texts: `texts[i]` has the label `labels[i]`; `source` says where they come from, for messages.
@@ -46,6 +49,10 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def take(self, rows: list[int], source: str) -> "Examples":
+        """Some of the texts."""
+        return Examples([self.texts[row] for row in rows], [self.labels[row] for row in rows], source)
 
 
 class LabelKind(Protocol):
@@ -178,7 +185,7 @@ def read_splits(
     text_column: str = "text",
     label_column: str = "label",
     seed: int = 0,
-    dev_fraction: float = 0.1,
+    dev_fraction: float = DEV_FRACTION,
     kind: LabelKind = ONE_LABEL,
 ) -> Splits[Examples]:
     """Read a labelled data set: a file to train on, or a folder with `train.*` and perhaps `dev.*` and `test.*`.
@@ -199,7 +206,7 @@ def read_splits(
     dev_part, test_part = (None if path is None else read(path) for path in (dev_file, test_file))
     kind.check(train, [part for part in (dev_part, test_part) if part is not None])
     if dev_part is None:
-        train, dev_part = _cut_dev(train, kind.hold_out(train, seed, dev_fraction))
+        train, dev_part = cut_dev(train, kind.hold_out(train, seed, dev_fraction))
     return Splits(train, dev_part, test_part)
 
 
@@ -301,15 +308,12 @@ def _stream(groups: list[tuple[Path, list[Path]]], text_column: str, keep_empty:
             raise UserError(f"{source} is empty: it holds no document")
 
 
-def _cut_dev(train: Examples, chosen: set[int]) -> tuple[Examples, Examples | None]:
+def cut_dev(train: Examples, chosen: set[int]) -> tuple[Examples, Examples | None]:
+    """Move texts to a dev part, those of the rows that were chosen."""
     if not chosen:
         return train, None
-
-    def take(rows: list[int], source: str) -> Examples:
-        return Examples([train.texts[row] for row in rows], [train.labels[row] for row in rows], source)
-
     kept = [row for row in range(len(train)) if row not in chosen]
-    return take(kept, train.source), take(sorted(chosen), f"{train.source} (the share held out as dev)")
+    return train.take(kept, train.source), train.take(sorted(chosen), f"{train.source} (the share held out as dev)")
 
 
 def suffix_of(path: Path) -> str:

@@ -46,6 +46,10 @@ CHINESE: dict[str, str] = {
     "Trained in {seconds} s, {speed} words/s; the model is in {folder}.": (
         "训练用时 {seconds} 秒，每秒 {speed} 个词；模型已存入 {folder}。"
     ),
+    "seed {seed}": "种子 {seed}",
+    "fold {fold} of {folds}": "第 {fold} 折（共 {folds} 折）",
+    "{count} folds: {figures}": "{count} 折：{figures}",
+    "{count} seeds, {part}: {figures}": "{count} 个种子，{part}：{figures}",
     "Trained in {seconds} s; the model is in {folder}.": "训练用时 {seconds} 秒；模型已存入 {folder}。",
     "{texts} texts": "{texts} 条文本",
     "{sentences} sentences": "{sentences} 个句子",

@@ -81,6 +81,8 @@ class ModelCardFacts:
     """Type of span, or tag → metric → value, on the split `test`, else on the last of `metrics`."""
     baseline: dict[str, float] | None = None
     """Metric → value of the baseline, on the split `test`, else on the last of `metrics`."""
+    repeated: list[tuple[str, int, str, dict[str, list[float]]]] = field(default_factory=list)
+    """`folds` or `seeds`, how many, the part (empty for what a fold held out), and by metric mean and deviation."""
     baseline_name: str = "TF-IDF + logistic regression"
     settings: dict[str, Any] = field(default_factory=dict)
     examples: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -159,6 +161,7 @@ def render_card(facts: ModelCardFacts) -> str:
             above_half=_above_half(facts),
             results=_results(facts),
             score_split=_score_split(facts),
+            named=lambda metric: _plain(said(METRICS.get(metric, ("", metric))[1], facts.card_language)),
             types=_types(facts),
             transformers_range=TRANSFORMERS_RANGE,
             literal=_literal,

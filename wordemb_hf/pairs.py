@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .corpus import Splits, check_columns, check_file, example_records, find_parts, suffix_of, text_cell
+from .corpus import DEV_FRACTION, Splits, check_columns, check_file, example_records, find_parts, suffix_of, text_cell
 from .corpus import test_part as test_part_of
 from .errors import UserError
 
@@ -71,7 +71,7 @@ def read_pair_splits(
     text_column: str = SOURCE_COLUMN,
     target_column: str = "target",
     seed: int = 0,
-    dev_fraction: float = 0.1,
+    dev_fraction: float = DEV_FRACTION,
     most_dev: int = 1000,
 ) -> Splits[Pairs]:
     """Read a data set of pairs: a file to train on, or a folder with `train.*` and perhaps `dev.*` and `test.*`.
@@ -89,7 +89,7 @@ def read_pair_splits(
     )
     assert train is not None
     if dev_part is None and dev_fraction:
-        train, dev_part = _cut_dev(train, seed, min(round(len(train) * dev_fraction) or 1, most_dev))
+        train, dev_part = cut_dev(train, seed, min(round(len(train) * dev_fraction) or 1, most_dev))
     return Splits(train, dev_part, test_part)
 
 
@@ -102,7 +102,8 @@ def test_pairs(data: Path, text_column: str, target_column: str) -> Pairs:
     return read_pairs(test_part_of(data, PAIR_SUFFIXES), text_column=text_column, target_column=target_column)
 
 
-def _cut_dev(train: Pairs, seed: int, size: int) -> tuple[Pairs, Pairs | None]:
+def cut_dev(train: Pairs, seed: int, size: int) -> tuple[Pairs, Pairs | None]:
+    """Move pairs to a dev part, at least `size`; those of one source stay together."""
     rows_of: dict[str, list[int]] = {}
     for row, source in enumerate(train.sources):
         rows_of.setdefault(source, []).append(row)

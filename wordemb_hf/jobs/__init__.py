@@ -83,8 +83,16 @@ class Job(Protocol[Part]):
         """A file, or the test part of a folder."""
         ...
 
+    def hold_out(self, part: Part, seed: int) -> tuple[Part, Part | None]:
+        """A part without a tenth of it, and that tenth; `None` where nothing can be spared."""
+        ...
+
     def labels(self, part: Part) -> list[str]:
         """The names of the labels in the order of their ids."""
+        ...
+
+    def reads_characters(self, part: Part) -> bool:
+        """Whether the tokens will be characters, as of Chinese."""
         ...
 
     def tokenizer_kind(self, part: Part) -> str:

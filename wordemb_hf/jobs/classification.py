@@ -3,10 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 from ..corpus import (
+    DEV_FRACTION,
     ONE_LABEL,
     Examples,
     LabelKind,
     Splits,
+    cut_dev,
     label_names,
     read_examples,
     read_splits,
@@ -38,6 +40,9 @@ class ClassificationJob(PlainJob):
 
     def read_test(self, data, text_column, label_column) -> Examples:
         return read_examples(test_part(data), text_column=text_column, label_column=label_column, kind=self.kind)
+
+    def hold_out(self, part, seed) -> tuple[Examples, Examples | None]:
+        return cut_dev(part, self.kind.hold_out(part, seed, DEV_FRACTION))
 
     def labels(self, part) -> list[str]:
         return label_names(part)

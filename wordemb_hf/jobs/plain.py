@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ..languages import guess_language
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
@@ -13,6 +15,9 @@ class PlainJob:
 
     problem_type: str | None = None
     loss_options: tuple[str, ...] = ()
+
+    def reads_characters(self, part: Any) -> bool:
+        return guess_language(part.texts) == "zh"
 
     def begin(self, model: "PreTrainedModel", part: Any) -> None:
         if self.problem_type is not None:

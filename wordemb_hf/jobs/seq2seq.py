@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from ..corpus import Splits
+from ..corpus import DEV_FRACTION, Splits
 from ..errors import UserError
 from ..families import SEQ2SEQ
 from ..messages import translate
-from ..pairs import SOURCE_COLUMN, Pairs, read_pair_splits, test_pairs
+from ..pairs import SOURCE_COLUMN, Pairs, cut_dev, read_pair_splits, test_pairs
 from .plain import PlainJob
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ class Seq2SeqJob(PlainJob):
 
     def read_test(self, data, text_column, label_column) -> Pairs:
         return test_pairs(data, _source(text_column), label_column)
+
+    def hold_out(self, part, seed) -> tuple[Pairs, Pairs | None]:
+        return cut_dev(part, seed, round(len(part) * DEV_FRACTION) or 1)
 
     def labels(self, part) -> list[str]:
         return []
