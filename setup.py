@@ -78,6 +78,8 @@ setup(
         "fast": ["numba>=0.61"],
         # A CRF on features of words, beside which `compare` puts taggers.
         "crf": ["python-crfsuite>=0.9.11"],
+        # What draws a training while it runs; or trackio, or wandb.
+        "trackers": ["tensorboard>=2.19"],
         # Vector files that end in .zst.
         "zst": ["zstandard>=0.22"],
         "dev": [
@@ -95,6 +97,7 @@ setup(
             "python-crfsuite>=0.9.11",
             "ruff>=0.9",
             "sentence-transformers>=6.2",
+            "tensorboard>=2.19",
             # The packaging test builds without isolation, so that it needs no network.
             "setuptools>=77.0.3",
             "types-PyYAML",

@@ -200,3 +200,21 @@ def test_no_checkpoint_is_a_pickle(tmp_path):
         files = {f"{name}.safetensors" for name in ("model", "optimizer", "best", "process-0")}
         assert names - {"best.safetensors"} == (files | {"state.json"}) - {"best.safetensors"}
         assert json.loads((folder / "state.json").read_text())["training"] == TRAINING
+
+
+def test_weights_that_are_no_numbers_are_not_kept(tmp_path):
+    class Diverging(Texts):
+        """From the fifth batch on nothing is a number."""
+
+        seen = 0
+
+        def items(self, batch):
+            self.seen += 1
+            return float("nan") if self.seen > 8 else 2  # asked twice in a step
+
+    model, _ = classifier()
+    settings = TrainingSettings(epochs=3, learning_rate=0.05, logging_steps=100)
+    with pytest.raises(UserError, match="the loss is nan at step 5: try a lower"):
+        train(model, Diverging(), settings, make_accelerator(settings), checkpoints=Checkpoints(tmp_path, TRAINING, 1))
+    newest = Checkpoints(tmp_path, TRAINING).newest()
+    assert newest.step == 4 and all(bool(tensor.isfinite().all()) for tensor in newest.tensors["model"].values())

@@ -167,7 +167,7 @@ def describe_training(model: Any, settings: Any, data: Iterable[Any], **further:
         else:
             digest.update(json.dumps(part, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     config = {name: value for name, value in model.config.to_diff_dict().items() if name not in _ELSEWHERE}
-    settings = {name: value for name, value in asdict(settings).items() if name != "logging_steps"}
+    settings = {name: value for name, value in asdict(settings).items() if name not in ("logging_steps", "compile")}
     return {
         "version": __version__,
         "torch": torch.__version__,

@@ -11,10 +11,14 @@ from .options import (
     DATA,
     MODEL,
     TRAINING,
+    BatchTokens,
     CardLanguage,
     CheckpointSteps,
+    Compile,
+    Folds,
     LabelColumn,
     Language,
+    LoggingDir,
     LowercaseOfTask,
     MinCount,
     MixedPrecision,
@@ -22,9 +26,11 @@ from .options import (
     Overwrite,
     Resume,
     Seed,
+    Seeds,
     TargetColumn,
     TextColumn,
     TokenizerKindOfTask,
+    Trackers,
     model_option,
     training_option,
 )
@@ -85,9 +91,7 @@ def finetune(
     epochs: Annotated[int | None, training_option("Passes over the data, at most.", "N", "preset")] = None,
     patience: Annotated[int, training_option("Epochs without a better one before it stops; 0 for never.", "N")] = 5,
     batch_size: Annotated[int, training_option("Texts in a batch.", "N")] = 32,
-    batch_tokens: Annotated[
-        int, training_option("In place of --batch-size: as many texts as have so many tokens.", "N", "off")
-    ] = 0,
+    batch_tokens: BatchTokens = 0,
     learning_rate: Annotated[float | None, training_option("At its highest.", "RATE", "preset")] = None,
     schedule: Annotated[
         Literal["linear", "cosine", "constant", "slanted"], typer.Option(help="How it falls.", rich_help_panel=TRAINING)
@@ -110,8 +114,11 @@ def finetune(
     checkpoint_steps: CheckpointSteps = 0,
     resume: Resume = "auto",
     seed: Seed = 0,
-    seeds: Annotated[int, training_option("Trainings, by seeds from that on; the best one is kept.", "N")] = 1,
-    folds: Annotated[int, training_option("Also cross-validate, by so many folds.", "K", "off")] = 0,
+    seeds: Seeds = 1,
+    folds: Folds = 0,
+    compile: Compile = False,
+    tracker: Trackers = None,
+    logging_dir: LoggingDir = None,
 ) -> dict[str, Any]:
     """Train a text classifier or a tagger on labelled texts, or a model that writes a text for a text.
 
@@ -215,7 +222,10 @@ def finetune(
             mixed_precision=mixed_precision,
             seed=seed,
             logging_steps=10,
+            compile=compile,
         ),
+        trackers=tracker or [],
+        logging_dir=logging_dir or output.parent / "logs",
         baseline=baseline,
         dataset=data.stem if data.is_file() else data.name,
         language=language,

@@ -93,6 +93,7 @@ class Keeper:
 
     def _keep(self) -> None:
         assert self._checkpoints is not None
+        self._state.check_finite()
         checkpoint = self._state.checkpoint()
         if checkpoint is not None:
             self._checkpoints.save(checkpoint)

@@ -50,6 +50,8 @@ CHINESE: dict[str, str] = {
     "fold {fold} of {folds}": "第 {fold} 折（共 {folds} 折）",
     "{count} folds: {figures}": "{count} 折：{figures}",
     "{count} seeds, {part}: {figures}": "{count} 个种子，{part}：{figures}",
+    "loss {loss}, {speed} tokens/s, {left} left of all": "损失 {loss}，{speed} 词/秒，全程还需 {left}",
+    "Out of memory: batches are read in {parts} parts from now on.": "内存不足：此后每个批次分 {parts} 份读。",
     "Trained in {seconds} s; the model is in {folder}.": "训练用时 {seconds} 秒；模型已存入 {folder}。",
     "{texts} texts": "{texts} 条文本",
     "{sentences} sentences": "{sentences} 个句子",

@@ -100,10 +100,16 @@ class LossLog:
         # Apple's GPUs have no float64.
         dtype = torch.float32 if device.type == "mps" else torch.float64
         self.sums = torch.zeros(2, dtype=dtype, device=device)  # losses, predictions
+        self._bad = torch.zeros((), dtype=torch.int64, device=device)
 
-    def add(self, loss: torch.Tensor, count: int | torch.Tensor) -> None:
+    def add(self, loss: torch.Tensor, count: int | torch.Tensor, step: int = 1) -> None:
         self.sums[0] += loss.to(self.sums.dtype) * count
         self.sums[1] += count
+        self._bad = torch.where((self._bad > 0) | loss.isfinite(), self._bad, step)
+
+    def first_bad(self) -> int:
+        """The first step whose loss was no number; 0 for none."""
+        return int(self._bad)
 
     def mean(self, accelerator: Accelerator) -> float:
         losses, count = accelerator.reduce(self.sums, reduction="sum").tolist()

@@ -84,6 +84,38 @@ Resume = Annotated[
     Literal["auto", "never"],
     typer.Option(help="Go on with a training that was stopped, or begin anew.", rich_help_panel=TRAINING),
 ]
+BatchTokens = Annotated[
+    int,
+    typer.Option(
+        help="In place of --batch-size: as many texts as have so many tokens.",
+        show_default="off",
+        rich_help_panel=TRAINING,
+        metavar="N",
+    ),
+]
+Compile = Annotated[
+    bool, typer.Option("--compile", help="Have torch.compile make the model faster.", rich_help_panel=TRAINING)
+]
+Trackers = Annotated[
+    list[Literal["tensorboard", "trackio", "wandb"]] | None,
+    typer.Option("--tracker", help="Show the training there while it runs.", rich_help_panel=TRAINING),
+]
+LoggingDir = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of trackers' files.", show_default="logs beside it", rich_help_panel=TRAINING, metavar="FOLDER"
+    ),
+]
+Seeds = Annotated[
+    int,
+    typer.Option(help="Trainings, by seeds from that on; the best one is kept.", rich_help_panel=TRAINING, metavar="N"),
+]
+Folds = Annotated[
+    int,
+    typer.Option(
+        help="Also cross-validate, by so many folds.", show_default="off", rich_help_panel=TRAINING, metavar="K"
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Of everything that is random.", rich_help_panel=TRAINING, metavar="N")]
 
 

@@ -14,7 +14,9 @@ from .options import (
     TRAINING,
     CardLanguage,
     CheckpointSteps,
+    Compile,
     Language,
+    LoggingDir,
     Lowercase,
     MinCount,
     MixedPrecision,
@@ -24,6 +26,7 @@ from .options import (
     Seed,
     TextColumn,
     TokenizerKind,
+    Trackers,
     model_option,
     training_option,
 )
@@ -93,6 +96,9 @@ def pretrain(
     checkpoint_steps: CheckpointSteps = 0,
     resume: Resume = "auto",
     seed: Seed = 0,
+    compile: Compile = False,
+    tracker: Trackers = None,
+    logging_dir: LoggingDir = None,
 ) -> Path:
     """Train word vectors or a language model on raw text.
 
@@ -153,6 +159,8 @@ def pretrain(
         raise UserError(f"threads is {threads}, but this process has {count_processors()} processors: give no more")
     if whole_words and preset.objective != "masked_lm":
         raise UserError(f"whole_words is set, but {family} hides no words: only transformer_encoder does")
+    if (compile or tracker) and preset.objective == "windows":
+        raise UserError("compile and tracker are for language models: word vectors have an engine of their own")
     if dev is not None and preset.objective == "windows":
         raise UserError(f"dev is {dev}, but word vectors have no development text: measure them by what they are for")
 
@@ -166,6 +174,7 @@ def pretrain(
         new_language_model,
         train_language_model,
     )
+    from .trackers import tracked
     from .training import TrainingSettings, make_accelerator
     from .vocabulary import build_tokenizer
     from .word2vec.corpus_ids import extend_corpus, index_corpus
@@ -192,6 +201,7 @@ def pretrain(
         learning_rate=rate if learning_rate is None else learning_rate,
         mixed_precision=mixed_precision,
         seed=seed,
+        compile=compile,
         **({"optimizer": "sgd", "floor": 1e-4, "summed_loss": True} if vectors else {"max_grad_norm": 1.0}),
     )
     if not vectors:
@@ -249,9 +259,11 @@ def pretrain(
             trained, settings, given, start=model, batch_size=batch_size, length=length, whole_words=whole_words
         )
         kept = Checkpoints.beside(output, described, checkpoint_steps, resume)
-        result = train_language_model(
-            trained, tokenizer, ids, held_out, batch_size, length, settings, accelerator, whole_words, kept
-        )
+        logs = Path(logging_dir or output.parent / "logs")
+        with tracked(accelerator, tracker or [], logs, output.name, settings):
+            result = train_language_model(
+                trained, tokenizer, ids, held_out, batch_size, length, settings, accelerator, whole_words, kept
+            )
 
     if accelerator.is_main_process:
         with new_folder(output) as folder:

@@ -17,6 +17,7 @@ from .loading import label_ids, load_for_labels
 from .new_models import fit_to_texts, model_from_vectors, new_model
 from .pretrained_encoders import model_with_encoder
 from .tasks.seq2seq import EncodedPairs
+from .trackers import TrackerName, tracked
 from .training import TrainingSettings, make_accelerator, train
 from .writing import fit_to_targets
 
@@ -42,6 +43,8 @@ class Recipe:
         batch_tokens: above 0, tokens in a batch in place of that.
         losses: `class_weights` and `label_smoothing`, as the job's source takes them.
         training: how to train.
+        trackers: what shows the training while it runs.
+        logging_dir: where their files go.
         baseline: also measure a classical method.
         dataset: what the card calls the data.
         language: of the texts; `None` for what they look like.
@@ -64,6 +67,8 @@ class Recipe:
     batch_tokens: int
     losses: dict[str, Any]
     training: TrainingSettings
+    trackers: list[TrackerName]
+    logging_dir: Path
     baseline: bool
     dataset: str
     language: str | None
@@ -77,10 +82,21 @@ class Recipe:
 
     def described(self) -> dict[str, Any]:
         """What makes two recipes the same, as JSON can hold it."""
-        left_out = {"job", "training", "resume", "checkpoint_steps", "dataset", "card_language"}
+        left_out = {
+            "job",
+            "training",
+            "resume",
+            "trackers",
+            "logging_dir",
+            "checkpoint_steps",
+            "dataset",
+            "card_language",
+        }
         own = {name: value for name, value in vars(self).items() if name not in left_out}
         settings = {
-            name: value for name, value in asdict(self.training).items() if name not in ("seed", "logging_steps")
+            name: value
+            for name, value in asdict(self.training).items()
+            if name not in ("seed", "logging_steps", "compile")
         }
         return {**own, **settings, "job": self.job.noun, "vectors": None if self.vectors is None else str(self.vectors)}
 
@@ -131,7 +147,8 @@ def follow(
     started_from = recipe.model or recipe.encoder or (str(vectors) if vectors else None)
     described = describe_training(labeller, training, given, start=started_from, **sizes, **recipe.losses)
     checkpoints = Checkpoints.beside(output, described, recipe.checkpoint_steps, recipe.resume)
-    with job.in_training(labeller, tasks):
+    run = "-".join(dict.fromkeys(filter(None, (name, output.name))))
+    with job.in_training(labeller, tasks), tracked(accelerator, recipe.trackers, recipe.logging_dir, run, training):
         result = train(
             labeller,
             tasks["train"],

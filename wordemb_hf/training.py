@@ -17,16 +17,18 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
-from .batching import Batch, BatchSource
+from .batching import Batch, BatchSource, halved
 from .checkpoints import Checkpoints
 from .errors import UserError
 from .keeper import Keeper
 from .messages import translate
 from .model_outputs import carry_on, train_on
 from .optimization import OptimizerName, ScheduleName, Unfreezing, lowest_trained, make_optimizer, schedule
+from .progress import Progress
 from .row_updates import RowAdamW, clip_gradients, large_tables
 from .training_state import TrainingState
 
@@ -54,6 +56,7 @@ class TrainingSettings:
         mixed_precision: `no`, `bf16`, `fp16`, or `None` for what `accelerate launch` says.
         seed: of everything that is random.
         logging_steps: steps between two rows of the history.
+        compile: have torch.compile make the model faster, which takes a while at the beginning.
     """
 
     epochs: int
@@ -72,6 +75,7 @@ class TrainingSettings:
     mixed_precision: Precision | None = None
     seed: int = 0
     logging_steps: int = 50
+    compile: bool = False
 
     def __post_init__(self):
         for name, low in (("epochs", 0), ("accumulation", 1), ("patience", 0), ("logging_steps", 1)):
@@ -158,19 +162,22 @@ def train(
         settings.learning_rate,
         settings.weight_decay,
         settings.layer_decay,
-        large_tables(model, accelerator),
+        [] if settings.compile else large_tables(model, accelerator),  # their hooks would break its graphs
     )
     rows = optimizer if isinstance(optimizer, RowAdamW) else None
     prepared, optimizer = accelerator.prepare(model, optimizer)
+    if settings.compile:
+        prepared = torch.compile(prepared, dynamic=True)
     state = TrainingState(prepared, optimizer, source, metric, accelerator)
     keeper = Keeper(checkpoints, state, settings.logging_steps)
     keeper.restore()
     before = state.seconds
+    progress = Progress(accelerator, _share(state, settings))
     with keeper, rows or nullcontext():
         while state.epoch < settings.epochs and not (settings.patience and state.best.since >= settings.patience):
             label = translate("epoch {epoch} of {epochs}", epoch=state.epoch + 1, epochs=settings.epochs)
             prepared.train()
-            for _ in _epoch(state, settings, label):
+            for _ in _epoch(state, settings, label, progress):
                 state.seconds = before + time.monotonic() - started
                 keeper.after_step()
             if evaluate is not None:
@@ -178,6 +185,7 @@ def train(
                     rows.settle()
                 row = {"epoch": state.epoch + 1.0, "step": state.step, **evaluate(state.model)}
                 state.history.append(row)
+                accelerator.log(row, step=state.step)
                 state.best.see(row, state.model)
                 if accelerator.is_main_process:
                     tqdm.write(f"{label}: " + _figures(row))
@@ -190,68 +198,76 @@ def train(
     return TrainingResult(state.history, state.best.row, state.seconds)
 
 
-def _epoch(state: TrainingState, settings: TrainingSettings, label: str) -> Iterator[None]:
+def _share(state: TrainingState, settings: TrainingSettings) -> float:
+    """How much of a training is done where it begins or goes on."""
+    rounds = -(-len(state.source.epoch(state.epoch)) // state.accelerator.num_processes) if state.round else 1
+    return (state.epoch + state.round / rounds) / max(settings.epochs, 1)
+
+
+def _epoch(state: TrainingState, settings: TrainingSettings, label: str, progress: Progress) -> Iterator[None]:
     """Take the steps that are left of an epoch; between two of them, `state` says where it is."""
     accelerator = state.accelerator
     batches = state.source.epoch(state.epoch)
     rounds = -(-len(batches) // accelerator.num_processes)
     updates = range(0, rounds, settings.accumulation)
-    bar = tqdm(
-        total=len(updates),
-        initial=min(state.round // settings.accumulation, len(updates)),
-        desc=label,
-        unit=translate("step"),
-        disable=None if accelerator.is_main_process else True,
-        leave=False,
-    )
-    with bar:
+    with progress.epoch(label, len(updates), min(state.round // settings.accumulation, len(updates))):
         for first in updates:
             last = min(first + settings.accumulation, rounds)
             if last <= state.round:  # taken before the training was stopped
                 continue
-            progress = (state.epoch + first / rounds) / settings.epochs
-            rate = settings.learning_rate * schedule(settings.schedule, settings.warmup, settings.floor, progress)
+            done = (state.epoch + first / rounds) / settings.epochs
+            rate = settings.learning_rate * schedule(settings.schedule, settings.warmup, settings.floor, done)
             for group in state.optimizer.param_groups:
                 group["lr"] = rate * group["scale"]
-            _update(state, [_batch_of(batches, number, accelerator) for number in range(first, last)], settings)
+            chosen = [_batch_of(batches, number, accelerator) for number in range(first, last)]
+            for batch in chosen:
+                progress.read(batch)
+            _update(state, chosen, settings)
             state.step, state.round = state.step + 1, last
             if state.step % settings.logging_steps == 0 or last == rounds:
                 loss = state.log.mean(accelerator)
                 if not np.isfinite(loss):
-                    raise UserError(
-                        f"the loss is {loss} at step {state.step}: try a lower --learning-rate than "
-                        f"{settings.learning_rate}, a --max-grad-norm, or no mixed precision"
-                    )
+                    raise state.diverged(loss)
                 row = {"epoch": round(state.epoch + last / rounds, 4), "step": state.step, "loss": loss}
                 state.history.append(row | {"learning_rate": rate})
-                bar.set_postfix_str(f"{translate('loss')} {loss:.4f}")
-            bar.update()
+                # How fast it was is no part of the history, which is the same whenever the training is repeated.
+                accelerator.log(state.history[-1] | {"tokens_per_second": progress.log(loss)}, step=state.step)
+            progress.step((state.epoch + last / rounds) / settings.epochs)
             yield
 
 
 def _batch_of(batches: Sequence[Batch], number: int, accelerator: Accelerator) -> Batch:
     # Every process must take as many steps as the others: the last round begins again from the first batch.
-    index = (number * accelerator.num_processes + accelerator.process_index) % len(batches)
-    return {name: tensor.to(accelerator.device, non_blocking=True) for name, tensor in batches[index].items()}
+    return batches[(number * accelerator.num_processes + accelerator.process_index) % len(batches)]
 
 
 def _update(state: TrainingState, batches: list[Batch], settings: TrainingSettings) -> None:
-    """One step of the optimizer on one or more batches."""
-    accelerator, model, source = state.accelerator, state.prepared, state.source
-    counts = [source.items(batch) for batch in batches]
+    """One step of the optimizer on one or more batches, which are on the CPU; in smaller ones where memory is short."""
+    accelerator = state.accelerator
+    counts = [state.source.items(batch) for batch in batches]  # on the CPU: no step waits for a GPU to count
     total: Any = sum(counts)
     if accelerator.num_processes > 1:
         total = accelerator.reduce(torch.as_tensor(total, device=accelerator.device), reduction="sum")
     # Processes' gradients are averaged; times their number, that is the sum.
     share = accelerator.num_processes if settings.summed_loss else accelerator.num_processes / total
-    for number, (batch, count) in enumerate(zip(batches, counts, strict=True)):
-        last = number == len(batches) - 1
-        with nullcontext() if last else accelerator.no_sync(model):
-            with accelerator.autocast():
-                output = train_on(source, model, batch, state.carried)
-            accelerator.backward(output.loss * (count * share))
-        state.log.add(output.loss.detach(), count)
-        state.carried = carry_on(source, output)
+    while True:
+        try:
+            _backward(state, halved(batches, state.halvings), share)
+            break
+        except RuntimeError as error:
+            if not should_reduce_batch_size(error):
+                raise
+            largest = max(len(next(iter(batch.values()))) for batch in batches)
+            if accelerator.num_processes > 1 or state.carried or largest >> state.halvings <= 1:
+                raise UserError(
+                    f"a batch of {largest} does not fit into memory: give --batch-size {max(largest // 2, 1)} "
+                    f"--accumulation {2 * settings.accumulation}, which trains the same, or shorter texts"
+                ) from error
+            state.halvings += 1
+            state.optimizer.zero_grad()
+        clear_device_cache()
+        text = translate("Out of memory: batches are read in {parts} parts from now on.", parts=2**state.halvings)
+        tqdm.write(text)
     top = max(group["deep"] for group in state.optimizer.param_groups)
     lowest = lowest_trained(settings.unfreezing, top, state.epoch)
     for group in state.optimizer.param_groups:
@@ -259,9 +275,32 @@ def _update(state: TrainingState, batches: list[Batch], settings: TrainingSettin
             for parameter in group["params"]:
                 parameter.grad = None  # not yet: the optimizer leaves it alone
     if settings.max_grad_norm:
-        clip_gradients(accelerator, model, settings.max_grad_norm)
+        clip_gradients(accelerator, state.prepared, settings.max_grad_norm)
     state.optimizer.step()
     state.optimizer.zero_grad()
+
+
+def _backward(state: TrainingState, batches: list[Batch], share: Any) -> None:
+    """Gradients of batches, each weighted by its predictions."""
+    accelerator, source = state.accelerator, state.source
+    losses = []
+    for number, batch in enumerate(batches):
+        count = source.items(batch)
+        with nullcontext() if number == len(batches) - 1 else accelerator.no_sync(state.prepared):
+            with accelerator.autocast():
+                output = train_on(source, state.prepared, _moved(batch, accelerator), state.carried)
+            accelerator.backward(output.loss * (count * share))
+        losses.append((output.loss.detach(), count))
+        state.carried = carry_on(source, output)
+    for loss, count in losses:  # of what has fitted into memory
+        state.log.add(loss, count, state.step + 1)
+
+
+def _moved(batch: Batch, accelerator: Accelerator) -> Batch:
+    """A batch where the model is; pinned memory lets a GPU compute meanwhile."""
+    if accelerator.device.type == "cuda":
+        batch = {name: tensor.pin_memory() for name, tensor in batch.items()}
+    return {name: tensor.to(accelerator.device, non_blocking=True) for name, tensor in batch.items()}
 
 
 def _figures(row: dict[str, float]) -> str:

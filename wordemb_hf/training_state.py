@@ -40,16 +40,34 @@ class TrainingState:
         self.round = 0  # of the epoch: each process takes one batch in a round
         self.step = 0
         self.seconds = 0.0  # of runs before this one
+        self.halvings = 0  # how often batches are halved to fit into memory
         self.carried = carry_on(source, None)
 
     @property
     def model(self) -> PreTrainedModel:
         """The model itself."""
-        return self.accelerator.unwrap_model(self.prepared)
+        return self.accelerator.unwrap_model(self.prepared, keep_torch_compile=False)
 
     def begin_epoch(self) -> None:
         """The first batch of an epoch goes on from nothing."""
         self.round, self.carried = 0, carry_on(self.source, None)
+
+    def check_finite(self) -> None:
+        """Refuse to keep weights that are numbers no more.
+
+        Raises:
+            UserError: saying since when.
+        """
+        if not all(bool(weight.isfinite().all()) for weight in self.model.parameters()):
+            raise self.diverged(float("nan"))
+
+    def diverged(self, loss: float) -> UserError:
+        """What to tell of a loss that is no number."""
+        first = self.log.first_bad() or self.step
+        return UserError(
+            f"the loss is {loss} at step {first}: try a lower --learning-rate, a --max-grad-norm, or no mixed "
+            "precision; checkpoints from before that step stay"
+        )
 
     def checkpoint(self) -> Checkpoint | None:
         """What the first process is to write; the others, which must take part, get `None`.
