@@ -1,5 +1,6 @@
 """Several labels, numbers, weights of classes and smoothed labels, from data to answers, and against arithmetic."""
 
+import ast
 import json
 import os
 import random
@@ -160,7 +161,11 @@ def test_the_card_of_several_labels(several):
 @pytest.mark.parametrize("name", ["several", "numbers"])
 def test_the_card_says_what_its_code_prints(request, name):
     printed, said = run_card(request.getfixturevalue(name)[1])
-    assert printed == said != []
+    if name == "several":
+        assert printed == said != []
+    else:
+        (printed,), (said,) = ast.literal_eval(printed[0]), ast.literal_eval(said[0])
+        assert printed == {"label": "LABEL_0", "score": pytest.approx(said["score"], rel=1e-5)}
 
 
 @pytest.mark.parametrize("suffix", [".html", ".png"])
@@ -436,13 +441,14 @@ def test_a_smoothed_writer_is_trained(tmp_path, family):
         "attention_seq2seq": {"embedding_size": 8, "hidden_size": 8},
         "transformer_seq2seq": {"hidden_size": 8, "intermediate_size": 8, "num_attention_heads": 2},
     }[family]
-    options = {"family": family, "settings": sizes, "epochs": 3, "batch_size": 8, "seed": 1}
-    measured = [
-        wordemb_hf.finetune(data, tmp_path / str(smoothing), label_smoothing=smoothing, **options)
-        for smoothing in (0.0, 0.5)
-    ]
-    one, other = (load_file(tmp_path / str(smoothing) / "model.safetensors") for smoothing in (0.0, 0.5))
-    assert any(not one[name].equal(other[name]) for name in one) and np.isfinite(measured[1]["dev"]["loss"])
+    options = {"family": family, "settings": sizes, "epochs": 1, "batch_size": 8}
+    losses = []
+    for smoothing in (0.0, 0.5):
+        folder = tmp_path / str(smoothing)
+        measured = wordemb_hf.finetune(data, folder, label_smoothing=smoothing, **options)
+        assert np.isfinite(measured["dev"]["loss"])
+        losses.append(json.loads((folder / "training_log.jsonl").read_text().splitlines()[0])["loss"])
+    assert losses[0] != losses[1]
 
 
 def test_a_writer_has_no_weights_of_classes(tmp_path):

@@ -109,7 +109,7 @@ class ClassificationJob(PlainJob):
         return f"{labels}\t{answer['text']}"
 
     def card(self, model, tokenizer, part, accelerator) -> dict[str, Any]:
-        texts = list(dict.fromkeys(part.texts))[:3]
+        texts = self.examples(part)
         return {
             "auto_class": self.auto_class,
             "pipeline_tag": "text-classification",
@@ -119,3 +119,7 @@ class ClassificationJob(PlainJob):
                 for answer in self.answers(model, tokenizer, texts, accelerator, top=3)
             ],
         }
+
+    def examples(self, part) -> list[str]:
+        """Texts for the card."""
+        return list(dict.fromkeys(part.texts))[:3]
