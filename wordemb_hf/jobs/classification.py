@@ -28,7 +28,7 @@ class ClassificationJob(PlainJob):
     auto_class = "AutoModelForSequenceClassification"
     lowercase = True
     presets = FINETUNING
-    problem_type = "single_label_classification"
+    problem_type: str | None = "single_label_classification"
     loss_options: tuple[str, ...] = ("class_weights", "label_smoothing")
     kind: LabelKind = ONE_LABEL
 
