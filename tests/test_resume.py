@@ -125,6 +125,9 @@ def test_a_training_with_other_options_is_refused_or_begun_anew(place, monkeypat
     for change, told in (
         ({"learning_rate": 0.5}, "learning_rate was .+ and is 0.5"),
         ({"settings": {**sizes, "hidden_size": 6}}, "hidden_size was 4 and is 6"),
+        ({"class_weights": "balanced"}, 'class_weights was null and is "balanced"'),
+        ({"label_smoothing": 0.1}, "label_smoothing was null and is 0.1"),
+        ({"problem_type": "multi_label_classification"}, "problem_type was .+ and is .multi_label_classification"),
         ({"seed": 3}, "seed was 0 and is 3"),  # which also holds another tenth of the data out
     ):
         with pytest.raises(UserError, match=told):

@@ -23,6 +23,7 @@ from .tagging import TaggingJob
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from ..batching import Batch
@@ -39,8 +40,8 @@ class Source(Protocol):
         """The batches of an epoch."""
         ...
 
-    def items(self, batch: "Batch") -> int:
-        """How many labels a batch has."""
+    def items(self, batch: "Batch") -> "int | Tensor":
+        """How many labels a batch has, or what they weigh."""
         ...
 
     @property

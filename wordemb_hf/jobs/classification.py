@@ -30,7 +30,7 @@ class ClassificationJob(PlainJob):
     auto_class = "AutoModelForSequenceClassification"
     lowercase = True
     presets = FINETUNING
-    problem_type = "single_label_classification"
+    problem_type: str | None = "single_label_classification"
     loss_options: tuple[str, ...] = ("class_weights", "label_smoothing")
     kind: LabelKind = ONE_LABEL
 
@@ -114,7 +114,7 @@ class ClassificationJob(PlainJob):
         return f"{labels}\t{answer['text']}"
 
     def card(self, model, tokenizer, part, accelerator) -> dict[str, Any]:
-        texts = list(dict.fromkeys(part.texts))[:3]
+        texts = self.examples(part)
         return {
             "auto_class": self.auto_class,
             "pipeline_tag": "text-classification",
@@ -124,3 +124,7 @@ class ClassificationJob(PlainJob):
                 for answer in self.answers(model, tokenizer, texts, accelerator, top=3)
             ],
         }
+
+    def examples(self, part) -> list[str]:
+        """Texts for the card."""
+        return list(dict.fromkeys(part.texts))[:3]

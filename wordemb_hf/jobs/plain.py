@@ -20,8 +20,9 @@ class PlainJob:
         return guess_language(part.texts) == "zh"
 
     def begin(self, model: "PreTrainedModel", part: Any) -> None:
+        config: Any = model.config
         if self.problem_type is not None:
-            model.config.problem_type = self.problem_type
+            config.problem_type = self.problem_type
 
     @contextmanager
     def in_training(self, model: "PreTrainedModel", tasks: dict[str, Any]) -> Iterator[None]:

@@ -94,7 +94,6 @@ class RegressionJob(ClassificationJob):
         return f"{answer['value']:.4g}\t{answer['text']}"
 
     def card(self, model, tokenizer, part, accelerator) -> dict[str, Any]:
-        texts = list(dict.fromkeys(part.texts))[:3]
         names: Any = model.config.id2label  # {id: label}
         return {
             "auto_class": self.auto_class,
@@ -102,7 +101,7 @@ class RegressionJob(ClassificationJob):
             "problem_type": self.problem_type,
             "examples": [
                 (answer["text"], {names[0]: answer["value"]})
-                for answer in self.answers(model, tokenizer, texts, accelerator)
+                for answer in self.answers(model, tokenizer, self.examples(part), accelerator)
             ],
             "baseline_name": "TF-IDF + ridge regression",
         }

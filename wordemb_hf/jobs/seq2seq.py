@@ -23,7 +23,7 @@ class Seq2SeqJob(PlainJob):
     auto_class = "AutoModelForSeq2SeqLM"
     presets = SEQ2SEQ
     lowercase = False
-    loss_options = ("label_smoothing",)
+    loss_options: tuple[str, ...] = ("label_smoothing",)
 
     def read(self, data, dev, test, text_column, label_column, seed) -> Splits[Pairs]:
         columns = {"text_column": _source(text_column), "target_column": label_column}

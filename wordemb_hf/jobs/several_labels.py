@@ -73,3 +73,8 @@ class MultiLabelJob(ClassificationJob):
         return super().card(model, tokenizer, part, accelerator) | {
             "baseline_name": "TF-IDF + logistic regression for each label"
         }
+
+    def examples(self, part) -> list[str]:
+        """Texts with a label tell more."""
+        labelled = [text for text, labels in zip(part.texts, part.labels, strict=True) if labels]
+        return list(dict.fromkeys(labelled or part.texts))[:3]
