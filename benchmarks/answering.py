@@ -4,10 +4,9 @@
 
 Texts: `textcnn` and `bow` from text to probabilities, as `predict` and `evaluate` do it, beside scikit-learn's pipeline
 of TF-IDF and logistic regression on the same texts and, for scale, an encoder of 6 layers of width 768 with random
-weights (`DistilBertForSequenceClassification`), which is given
-64 of them in batches of similar length. Our models are not
-trained: that would not change their speed. Start: a process for one text, beside one that only imports torch and
-transformers; both with CPU seconds, of the process and its children.
+weights (`DistilBertForSequenceClassification`), which is given 64 of them, in batches of similar length. Our models are
+not trained: that would not change their speed. Start: a process for one text, beside one that only imports torch and
+transformers; both with CPU seconds.
 
 The folder of `--data` holds `thucnews_titles/` and `chnsenticorp/`, as for `benchmarks/training.py`.
 """
