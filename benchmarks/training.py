@@ -34,7 +34,7 @@ import numpy as np
 import torch
 from accelerate.utils import set_seed
 from measuring import compare, report
-from transformers import Trainer, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainingArguments
 from transformers.utils import logging
 
 from wordemb_hf.corpus import Examples, label_names, read_examples
@@ -160,12 +160,14 @@ class Work:
                 logging_strategy="no",
                 disable_tqdm=True,
             )
-            Trainer(
+            trainer = Trainer(
                 model,
                 arguments,
                 data_collator=lambda rows: encoded.collate(np.array(rows)),
                 train_dataset=range(len(encoded)),
-            ).train()
+            )
+            trainer.remove_callback(PrinterCallback)
+            trainer.train()
 
     def run(self, rival: str) -> None:
         """Train once, and remember how well."""

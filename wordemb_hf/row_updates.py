@@ -25,7 +25,7 @@ PyTorch's own step.
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -34,7 +34,9 @@ from torch.optim.adamw import adamw
 from torch.utils.hooks import RemovableHandle
 
 Table = nn.Embedding | nn.EmbeddingBag
-LARGE = 1 << 21  # numbers in a table: from here on waiting is faster on one core (benchmarks/training.py --only rows)
+# Numbers in a table from which on waiting is faster for sentences; for texts of 300 words, from twice as many
+# (benchmarks/training.py --only rows).
+LARGE = 1 << 21
 _WINDOW = 1000  # steps after which all rows are brought up to date, so that the books stay short
 _CHUNK = 1 << 13  # rows that are brought up to date at once
 
@@ -157,7 +159,7 @@ class RowAdamW(torch.optim.AdamW):
             # A checkpoint keeps numbers in the type of the weights.
             state["keep"] = weight.new_ones(_WINDOW + 1)
             state["drift"], state["drift_epsilon"] = weight.new_zeros(_WINDOW + 1), weight.new_zeros(_WINDOW + 1)
-        gradient = weight.grad.coalesce()
+        gradient = cast(Tensor, weight.grad).coalesce()
         rows = gradient.indices()[0]
         self._catch_up(weight, group, rows)
         tables = [weight, state["exp_avg"], state["exp_avg_sq"]]
@@ -203,7 +205,8 @@ class RowAdamW(torch.optim.AdamW):
             return
         tables = [weight, state["exp_avg"], state["exp_avg_sq"]]
         values = [table.index_select(0, rows) for table in tables]
-        _go_on(*values, since, waited, state, group)
+        words, first, second = values
+        _go_on(words, first, second, since, waited, state, group)
         for table, value in zip(tables, values, strict=True):
             table.index_copy_(0, rows, value)
         state["row_step"].index_fill_(0, rows, waited)
@@ -214,8 +217,8 @@ class RowAdamW(torch.optim.AdamW):
             return
         state = self.state[weight]
         tables = [weight, state["exp_avg"], state["exp_avg_sq"], state["row_step"]]
-        for parts in zip(*(table.split(_CHUNK) for table in tables), strict=True):
-            _go_on(*parts, waited, state, group)
+        for words, first, second, since in zip(*(table.split(_CHUNK) for table in tables), strict=True):
+            _go_on(words, first, second, since, waited, state, group)
         state["row_step"].zero_()
         state["keep"].fill_(1.0)
         state["drift"].zero_()
@@ -263,14 +266,15 @@ def clip_gradients(accelerator: Accelerator, model: nn.Module, largest: float) -
 
     A row that a batch reads twice has the sum of two gradients, and the norm is that of the sum.
     """
-    weights = [weight for weight in model.parameters() if weight.grad is not None]
-    if not any(weight.grad.is_sparse for weight in weights):
+    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+    if not any(gradient.is_sparse for gradient in gradients):
         accelerator.clip_grad_norm_(model.parameters(), largest)
         return
-    for weight in weights:
-        if weight.grad.is_sparse:
+    for weight in model.parameters():
+        if weight.grad is not None and weight.grad.is_sparse:
             weight.grad = weight.grad.coalesce()
-    values = [weight.grad.values() if weight.grad.is_sparse else weight.grad for weight in weights]
+    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+    values = [gradient.values() if gradient.is_sparse else gradient for gradient in gradients]
     factor = (largest / (nn.utils.get_total_norm(values) + 1e-6)).clamp(max=1.0)
     for value in values:
         value.mul_(factor)
