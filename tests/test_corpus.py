@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from wordemb_hf import corpus
+from wordemb_hf import records
 from wordemb_hf.corpus import Examples, label_names, read_examples, read_splits, read_texts
 from wordemb_hf.errors import UserError
 
@@ -214,7 +214,7 @@ def test_damaged_gz(tmp_path, damage):
 
 
 def test_a_line_without_end_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(corpus, "MAX_LINE", 1 << 20)
+    monkeypatch.setattr(records, "MAX_LINE", 1 << 20)
     with pytest.raises(UserError, match="line 2: longer than 1 MiB"):
         list(read_texts(write(tmp_path / "a.txt.gz", "one\n" + "x" * (2 << 20))))
 

@@ -14,21 +14,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .corpus import (
-    EXAMPLE_SUFFIXES,
-    Splits,
-    check_columns,
-    check_file,
-    check_text,
-    find_parts,
-    json_object,
-    json_type,
-    part_file,
-    read_lines,
-    suffix_of,
-)
 from .errors import UserError
+from .records import check_columns, check_file, check_text, json_object, json_type, read_lines, suffix_of
 from .spans import parse_tag
+from .splits import EXAMPLE_SUFFIXES, Splits, find_parts, part_file
 
 CONLL_SUFFIXES = (".conll", ".bio", ".bmes", ".iob")
 TAGGED_SUFFIXES = (*CONLL_SUFFIXES, ".jsonl", ".txt", ".tsv")

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedModel
 
-from .corpus import Splits
 from .families import PRETRAINING
 from .messages import language as spoken
 from .model_card import ModelCardFacts, write_model_card
 from .plots import training_curve, word_map
 from .reports import write_history, write_json
+from .splits import Splits
 from .training import TrainingResult, TrainingSettings
 from .vectors import KeyedVectors
 

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .corpus import Splits, check_columns, check_file, example_records, find_parts, suffix_of, text_cell
-from .corpus import test_part as test_part_of
 from .errors import UserError
+from .records import check_columns, check_file, example_records, suffix_of, text_cell
+from .splits import Splits, find_parts
+from .splits import test_part as test_part_of
 
 PAIR_SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet")
 # What a verb calls the text, unless its user says otherwise, and what it is called here.

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..conll import is_tagged
-from ..corpus import Part, Splits
 from ..families import Preset
+from ..splits import Part, Splits
 from .classification import ClassificationJob
 from .language import LanguageJob, predicts_words
 from .seq2seq import Seq2SeqJob

@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ..corpus import Examples, Splits, label_names, read_examples, read_splits, require_known_labels, test_part
+from ..corpus import Examples, label_names, read_examples, read_splits, require_known_labels
 from ..families import FINETUNING
 from ..messages import translate
+from ..splits import Splits, test_part
 
 if TYPE_CHECKING:
     from ..tasks.classification import TextClassification

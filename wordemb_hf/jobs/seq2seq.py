@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ..corpus import Splits
 from ..families import SEQ2SEQ
 from ..messages import translate
 from ..pairs import SOURCE_COLUMN, Pairs, read_pair_splits, test_pairs
+from ..splits import Splits
 
 if TYPE_CHECKING:
     from ..tasks.seq2seq import TextPairs

@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 from ..conll import TAGGED_SUFFIXES, TaggedSentences, read_tagged, read_tagged_splits, tag_names, unknown_tags
-from ..corpus import Splits, test_part
 from ..errors import UserError
 from ..families import TAGGING
 from ..messages import translate
 from ..modeling.tag_constraints import first_forbidden
 from ..spans import Span, mark_spans, spans_of
+from ..splits import Splits, test_part
 
 if TYPE_CHECKING:
     from ..tasks.tagging import Tagging

@@ -9,11 +9,12 @@ import numpy as np
 from safetensors.numpy import save
 
 from ..conll import TaggedSentences, tag_names
-from ..corpus import Examples, Splits
+from ..corpus import Examples
 from ..evaluation import ClassificationMetrics, TaggingMetrics
 from ..evaluation.baseline import MostFrequentTags, fit_tfidf
 from ..evaluation.feature_crf import FeatureCRF, has_crfsuite
 from ..spans import mark_spans
+from ..splits import Splits
 from .records import Run, Rung, Speed
 from .speed import BATCH, measure_speed
 
