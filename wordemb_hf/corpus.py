@@ -6,21 +6,26 @@ Every file is UTF-8, with or without a byte order mark, plain or as `.gz`. What 
     .jsonl   one JSON object a line
     .csv     a header; cells may be quoted
     .tsv     a header or, for labelled text, none: `label<TAB>text`. A quotation mark is text
+    .parquet columns of text, and of labels as text or numbers
+
+In place of a path, `namespace/name` is a data set of the Hub (`hub_datasets`).
 """
 
 import math
 import random
 import re
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import UserError
-from .records import check_file, example_records, read_lines, records, suffix_of, text_cell
+from .hub_datasets import HubSplit, stream_records
+from .records import Source, check_file, example_records, read_lines, records, suffix_of, text_cell
 from .splits import EXAMPLE_SUFFIXES, Splits, find_parts
 
-TEXT_SUFFIXES = (".txt", ".jsonl", ".csv", ".tsv")
+TEXT_SUFFIXES = (".txt", ".jsonl", ".csv", ".tsv", ".parquet")
 
 
 @dataclass
@@ -36,9 +41,11 @@ class Examples:
 
 
 def read_texts(
-    paths: str | Path | Sequence[str | Path], *, text_column: str = "text", keep_empty: bool = False
+    paths: str | Source | Sequence[str | Source], *, text_column: str = "text", keep_empty: bool = False
 ) -> Iterator[str]:
     """Stream the documents of files and folders, in order; a folder stands for its readable files, sorted by name.
+
+    Parts of data sets of the Hub come as they are read over the network.
 
     Documents are stripped of surrounding white space, and empty ones are skipped unless `keep_empty`, which keeps
     answers in step with lines. Memory is bounded by the longest line.
@@ -46,7 +53,10 @@ def read_texts(
     Raises:
         UserError: at once for a path that is missing or of an unknown kind, while reading for what is wrong in a line.
     """
-    return _stream(text_files(paths), text_column, keep_empty)  # missing files are found now, not at the first `next`
+    groups: list[tuple[Source, Sequence[Source]]] = []  # missing files are found now, not at the first `next`
+    for source in [paths] if isinstance(paths, str | Source) else paths:
+        groups += [(source, [source])] if isinstance(source, HubSplit) else text_files(source)
+    return _stream(groups or text_files([]), text_column, keep_empty)
 
 
 def text_files(paths: str | Path | Sequence[str | Path]) -> list[tuple[Path, list[Path]]]:
@@ -61,27 +71,32 @@ def text_files(paths: str | Path | Sequence[str | Path]) -> list[tuple[Path, lis
     return [(Path(source), _readable_files(Path(source))) for source in sources]
 
 
-def file_documents(path: Path, text_column: str) -> Iterator[str]:
+def file_documents(path: Source, text_column: str) -> Iterator[str]:
     """The documents of one file, stripped of surrounding white space; empty ones too.
 
     Raises:
         UserError: for what is wrong in a line.
     """
-    if suffix_of(path) == ".txt":
+    if isinstance(path, HubSplit):
+        rows = stream_records(path, (text_column,))
+    elif suffix_of(path) == ".txt":
         return (text.strip() for _, text in read_lines(path))
-    return (text_cell(path, line, cells, text_column) for line, cells in records(path, (text_column,)))
+    else:
+        rows = records(path, (text_column,))
+    return (text_cell(path, line, cells, text_column) for line, cells in rows)
 
 
-def read_examples(path: str | Path, *, text_column: str = "text", label_column: str = "label") -> Examples:
-    """Read labelled texts from a .tsv, .csv or .jsonl file.
+def read_examples(path: str | Source, *, text_column: str = "text", label_column: str = "label") -> Examples:
+    """Read labelled texts from a .tsv, .csv, .jsonl or .parquet file, or a part of a data set of the Hub.
 
     A .tsv has a header when its first line holds both column names; otherwise every line is `label<TAB>text`, split
-    at the first tab. Labels in JSON may be strings or integers. A text may be empty: a model must label that too.
+    at the first tab. Labels in JSON and tables may be strings or integers, or classes with names. A text may be empty:
+    a model must label that too.
 
     Raises:
         UserError: for a file that cannot be read, a missing column, an empty label, or no example at all.
     """
-    path = Path(path)
+    path = Path(path) if isinstance(path, str) else path
     check_file(path, EXAMPLE_SUFFIXES)
     rows = example_records(path, text_column, label_column, (label_column, text_column), "label<TAB>text")
     examples = Examples([], [], str(path))
@@ -107,7 +122,9 @@ def read_splits(
 ) -> Splits[Examples]:
     """Read a labelled data set: a file to train on, or a folder with `train.*` and perhaps `dev.*` and `test.*`.
 
-    `validation.*` and `valid.*` are other names of `dev.*`; files given as `dev` and `test` win over the folder's.
+    In place of a folder, `namespace/name` is a data set of the Hub. `validation.*`, `valid.*` and `val.*` are other
+    names of `dev.*`; files given as `dev` and `test` win over the folder's. A test part on the Hub whose labels are
+    kept secret is left out, with a warning.
     Where there is no dev part, `dev_fraction` of every class is cut off the training part by `seed`; 0 cuts nothing.
 
     Raises:
@@ -116,7 +133,11 @@ def read_splits(
     """
     train_file, dev_file, test_file = find_parts(data, dev, test, EXAMPLE_SUFFIXES, dev_fraction)
 
-    def read(path: str | Path) -> Examples:
+    if isinstance(test_file, HubSplit) and test is None and not _has_labels(test_file, label_column):
+        warnings.warn(f"{test_file} has no labels and is left out: give --test for another", stacklevel=2)
+        test_file = None
+
+    def read(path: Source) -> Examples:
         return read_examples(path, text_column=text_column, label_column=label_column)
 
     train = read(train_file)
@@ -183,7 +204,11 @@ def require_known_labels(examples: Examples, known: Sequence[str]) -> None:
             raise UserError(f"the label {label!r} in {examples.source} does not occur in the training part: {shown}")
 
 
-def _stream(groups: list[tuple[Path, list[Path]]], text_column: str, keep_empty: bool) -> Iterator[str]:
+def _has_labels(split: HubSplit, column: str) -> bool:
+    return any(cells[column] is not None for _, cells in records(split, (column,)))
+
+
+def _stream(groups: Sequence[tuple[Source, Sequence[Source]]], text_column: str, keep_empty: bool) -> Iterator[str]:
     for source, files in groups:
         empty = True
         for path in files:
@@ -226,5 +251,5 @@ def _readable_files(path: Path) -> list[Path]:
     files = [file for file in path.iterdir() if not file.name.startswith(".") and file.is_file()]
     files = sorted(file for file in files if suffix_of(file) in TEXT_SUFFIXES)
     if not files:
-        raise UserError(f"the folder {path} has no file to read: {', '.join(TEXT_SUFFIXES)} are, each also with .gz")
+        raise UserError(f"the folder {path} has no file to read: {', '.join(TEXT_SUFFIXES)} are, text also as .gz")
     return files

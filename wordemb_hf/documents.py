@@ -1,5 +1,6 @@
 """The files beside a model that tell of it: the log, the pictures, the figures and the card."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,7 @@ def document_labeller(
         language=language,
         labels=None if model.config.is_encoder_decoder else list(id2label.values()),
         dataset_name=dataset,
+        dataset_id=re.split("[:@]", dataset)[0] if "/" in dataset else None,  # a name of the Hub
         dataset_sizes={name: len(part) for name, part in sizes.items() if part is not None},
         metrics={
             part: {key: value for key, value in figures.items() if not key.startswith(_BASELINE)}

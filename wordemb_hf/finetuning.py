@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 def finetune(
     data: Annotated[
         Path,
-        typer.Option(help="Labelled texts: tsv, csv, jsonl, conll, or a folder with train, dev, test.", metavar="PATH"),
+        typer.Option(
+            help="Labelled texts: file, folder with train, dev, test, or name on the Hub.", metavar="PATH|HUB"
+        ),
     ],
     output: OutputFolderOrNone = None,
     head: Annotated[
@@ -123,6 +125,7 @@ def finetune(
     from .errors import UserError
     from .families import check_family, check_length, make_config, parse_settings, readable_length
     from .folders import check_output, new_folder, place_for, share_code
+    from .hub_datasets import name_of
     from .jobs import job_for_data
     from .model_card import check_card_language
 
@@ -255,7 +258,7 @@ def finetune(
                 folder,
                 labeller,
                 name=(backbone or output).name,
-                dataset=data.stem if data.is_file() else data.name,
+                dataset=name_of(data),
                 parts=parts,
                 measured=measured,
                 result=result,

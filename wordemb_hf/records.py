@@ -1,6 +1,7 @@
 """Files of text as lines, and files with columns as records.
 
-Every file is UTF-8, with or without a byte order mark, plain or as `.gz`.
+Every file of text is UTF-8, with or without a byte order mark, plain or as `.gz`. A parquet file and a part of a data
+set of the Hub have columns too.
 """
 
 import csv
@@ -11,31 +12,38 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .errors import UserError
+from .hub_datasets import HubSplit, split_records
 
 MAX_LINE = 16 * 2**20  # bytes; a longer line is a binary file or a corpus without line ends, and would fill the memory
 
 # A record of a file: the line it ends on, and its cells by column name.
 Record = tuple[int, dict[str, object]]
 
+Source = Path | HubSplit
 
-def suffix_of(path: Path) -> str:
-    """The extension that says what is inside: that before `.gz`, in lower case."""
+
+def suffix_of(path: Source) -> str:
+    """The extension that says what is inside: that before `.gz`, in lower case; none for what is no file."""
+    if isinstance(path, HubSplit):
+        return ""
     name = path.name.lower().removesuffix(".gz")
     return Path(name).suffix
 
 
-def check_file(path: Path, allowed: Sequence[str]) -> None:
-    """Check that `path` is a file with one of the extensions.
+def check_file(path: Source, allowed: Sequence[str]) -> None:
+    """Check that `path`, unless it is on the Hub, is a file with one of the extensions.
 
     Raises:
         UserError: when it is not.
     """
+    if isinstance(path, HubSplit):
+        return
     if path.is_dir():
         raise UserError(f"{path} is a folder, where a file is expected")
     if not path.exists():
         raise UserError(f"no such file: {path}")
     if suffix_of(path) not in allowed:
-        raise UserError(f"{path} has an unknown extension: {', '.join(allowed)} are read, each also with .gz")
+        raise UserError(f"{path} has an unknown extension: {', '.join(allowed)} are read, text also as .gz")
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -74,8 +82,16 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
-    """The records of a .jsonl, or of a .csv or .tsv with a header, each of which has all of `columns`."""
+def records(path: Source, columns: Sequence[str]) -> Iterator[Record]:
+    """The records of a source with columns (a .csv or .tsv with a header), each of which has all of `columns`."""
+    if isinstance(path, HubSplit):
+        yield from split_records(path, columns)
+        return
+    if suffix_of(path) == ".parquet":
+        from .tables import parquet_records
+
+        yield from parquet_records(path, columns)
+        return
     if suffix_of(path) == ".jsonl":
         for line, text in read_lines(path):
             if text.strip():
@@ -96,9 +112,9 @@ def records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
 
 
 def example_records(
-    path: Path, text_column: str, other_column: str, order: tuple[str, str], shown: str
+    path: Source, text_column: str, other_column: str, order: tuple[str, str], shown: str
 ) -> Iterator[Record]:
-    """The records of a .csv, .jsonl or .tsv file with two columns; a .tsv may be without a header.
+    """The records of a source with two columns; a .tsv may be without a header.
 
     Args:
         path: the file.
@@ -110,8 +126,11 @@ def example_records(
     Raises:
         UserError: for what is wrong in the header or in a line.
     """
-    _, first = next(_tsv_rows(path), (0, [])) if suffix_of(path) == ".tsv" else (0, [])
-    if suffix_of(path) != ".tsv" or {text_column, other_column} <= {cell.strip() for cell in first}:
+    if isinstance(path, HubSplit) or suffix_of(path) != ".tsv":
+        yield from records(path, (text_column, other_column))
+        return
+    _, first = next(_tsv_rows(path), (0, []))
+    if {text_column, other_column} <= {cell.strip() for cell in first}:
         yield from records(path, (text_column, other_column))
         return
     for line, text in read_lines(path):
@@ -156,7 +175,7 @@ def json_object(path: Path, line: int, text: str) -> dict[str, object]:
 
 
 def json_type(value: object) -> str:
-    """What a value that JSON gave is called there."""
+    """What a value is called in JSON, and by its type's name where that knows none."""
     names = {
         str: "a string",
         bool: "a boolean",
@@ -164,8 +183,9 @@ def json_type(value: object) -> str:
         float: "a number",
         list: "an array",
         dict: "an object",
+        type(None): "null",
     }
-    return names.get(type(value), "null")
+    return names.get(type(value), type(value).__name__)
 
 
 def check_columns(where: str, wanted: Sequence[str], present: Sequence[str]) -> None:
@@ -180,7 +200,7 @@ def check_columns(where: str, wanted: Sequence[str], present: Sequence[str]) -> 
             raise UserError(f"{where} has no column {column!r}; it has {listed}")
 
 
-def text_cell(path: Path, line: int, cells: dict[str, object], column: str, *, integers: bool = False) -> str:
+def text_cell(path: Source, line: int, cells: dict[str, object], column: str, *, integers: bool = False) -> str:
     """A cell of a record, stripped of surrounding white space.
 
     Raises:
