@@ -25,6 +25,7 @@ import numpy as np
 import tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from .. import kept_ids
 from ..corpus import read_texts, text_files
 from ..errors import UserError
 from ..processors import count_processors
@@ -40,7 +41,6 @@ from ..vocabulary import (
     tokenizer_from_words,
     with_words,
 )
-from . import kept_ids
 from .chunk_words import ChunkWords, Rows
 from .text_pieces import Refusal, TextPieces
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..cache import cache_folder
-from ..errors import UserError
-from ..vocabulary import Ids
+from .cache import cache_folder
+from .errors import UserError
+from .vocabulary import Ids
 
 FORMAT = 1
 LIMIT_VARIABLE = "WORDEMB_HF_CACHE_GB"
