@@ -63,6 +63,7 @@ def document_vectors(
         pipeline_tag="feature-extraction",
         language=language,
         dataset_name=corpus,
+        dataset_id=_hub_id(corpus),
         dataset_sizes={"train": documents},
         examples=[(word, dict(vectors.nearest(word, top=5))) for word in shown],
         settings={field: getattr(model.config, field) for field in config_fields} | _training(settings),
@@ -109,6 +110,7 @@ def document_language_model(
             pipeline_tag=pipeline_tag,
             language=language,
             dataset_name=corpus,
+            dataset_id=_hub_id(corpus),
             dataset_sizes={"train": documents},
             metrics={"dev": measured} if measured else {},
             settings=own | _training(settings),
@@ -162,7 +164,7 @@ def document_labeller(
         language=language,
         labels=None if model.config.is_encoder_decoder else list(id2label.values()),
         dataset_name=dataset,
-        dataset_id=re.split("[:@]", dataset)[0] if "/" in dataset else None,  # a name of the Hub
+        dataset_id=_hub_id(dataset),
         dataset_sizes={name: len(part) for name, part in sizes.items() if part is not None},
         metrics={
             part: {key: value for key, value in figures.items() if not key.startswith(_BASELINE)}
@@ -202,3 +204,9 @@ def _common(
 def _training(settings: TrainingSettings) -> dict[str, Any]:
     fields = ("epochs", "learning_rate", "optimizer", "schedule", "weight_decay", "seed")
     return {field: getattr(settings, field) for field in fields}
+
+
+def _hub_id(data: str) -> str | None:
+    """The data set of the Hub among what was read, without its config and revision; files are named without folders."""
+    named = [name for name in data.split(", ") if "/" in name]
+    return re.split("[:@]", named[0])[0] if named else None

@@ -17,12 +17,12 @@ class GrowingArray:
 
     Args:
         kind: of the numbers.
-        path: a file for them, whatever their number; it is left there.
+        path: a file for them, whatever their number; it is left there, and only read from then on.
     """
 
     def __init__(self, kind: type[np.generic], path: Path | None = None):
         self._kind = np.dtype(kind)
-        self._bytes = bytearray()
+        self._bytes, self._mode = bytearray(), "c" if path is None else "r"
         self._file: IO[bytes] | None = None if path is None else path.open("wb+")
 
     def append(self, numbers: np.ndarray) -> None:
@@ -48,7 +48,7 @@ class GrowingArray:
         self._file.flush()
         if not self._file.tell():
             return np.zeros(0, self._kind)
-        return np.asarray(np.memmap(self._file, self._kind, "c"))
+        return np.asarray(np.memmap(self._file, self._kind, self._mode))
 
 
 class Ragged(Sequence[np.ndarray]):

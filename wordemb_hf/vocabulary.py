@@ -167,6 +167,7 @@ def tokenizer_from_words(
     kind: str = "word",
     lowercase: bool = True,
     special_tokens: Sequence[str] = (),
+    max_characters: int | None = None,
     ngrams: NgramScheme | None = None,
 ) -> PreTrainedTokenizerFast:
     """The tokenizer that `build_tokenizer` makes of a text whose words these are, in the order of `frequent_words`."""
@@ -178,7 +179,7 @@ def tokenizer_from_words(
     vocabulary = {token: index for index, token in enumerate([*specials, *words])}
     tokenizer.model = models.WordLevel(vocabulary, unk_token=UNK)
     tokenizer.add_special_tokens(specials)
-    return _with_roles(tokenizer, specials, ngrams=ngrams)
+    return _with_roles(tokenizer, specials, max_characters=max_characters, ngrams=ngrams)
 
 
 def check_tokenizer(
