@@ -52,6 +52,7 @@ setup(
         # Releases from the time of numpy 2 on.
         "datasets>=4.0",
         "evaluate>=0.4.6",
+        "filelock>=3.13",
         "matplotlib>=3.9",
         "numpy>=2.0",
         "sacrebleu>=2.4",

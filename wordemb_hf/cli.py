@@ -114,8 +114,9 @@ def _show_help(app: typer.Typer, verb: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and leave with its exit status: 1 for a mistake of the user, told in one sentence."""
-    # transformers' own bars and reports would stand between ours.
+    # The libraries' own bars and reports would stand between ours.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     warnings.formatwarning = lambda message, *place, **line: f"{message}\n"  # a sentence, without the code it is from

@@ -31,7 +31,9 @@ _LADDER = ("bow", "word2vec", "textcnn", "rnn", "bilstm", "transformer_encoder",
 def compare(
     data: Annotated[
         Path,
-        typer.Option(help="Labelled texts: tsv, csv, jsonl, conll, or a folder with train, dev, test.", metavar="PATH"),
+        typer.Option(
+            help="Labelled texts: file, folder with train, dev, test, or name on the Hub.", metavar="PATH|HUB"
+        ),
     ],
     output: Annotated[Path, typer.Option(help="Folder for the report and the models.", metavar="FOLDER")],
     overwrite: Overwrite = False,
@@ -83,6 +85,7 @@ def compare(
             with a comparison on other data or by other options.
     """
     from .errors import UserError
+    from .hub_datasets import name_of
     from .jobs import job_for_data
     from .ladder.parts import fingerprint
     from .ladder.records import REPORT_FILE, Comparison, check_place, clear_place
@@ -132,10 +135,9 @@ def compare(
     }
     versions = {"wordemb_hf": __version__, "torch": torch.__version__, "transformers": transformers.__version__}
     sizes = {"train": len(parts.train), "dev": len(parts.dev), "test": len(parts.test or ())}
-    name = data.resolve().name if data.is_dir() else data.stem
     comparison = Comparison(
         output,
-        data={"name": name, "fingerprint": fingerprint(parts), "sizes": sizes, "labels": labels},
+        data={"name": name_of(data), "fingerprint": fingerprint(parts), "sizes": sizes, "labels": labels},
         task="tagging" if job.auto_class == "AutoModelForTokenClassification" else "classification",
         metric=job.best(labels).removeprefix("eval_"),
         settings={"seeds": seeds, **options, "threads": torch.get_num_threads(), **versions},

@@ -1,5 +1,6 @@
 """The files beside a model that tell of it: the log, the pictures, the figures and the card."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,12 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedModel
 
-from .corpus import Splits
 from .families import PRETRAINING
 from .messages import language as spoken
 from .model_card import ModelCardFacts, write_model_card
 from .plots import training_curve, word_map
 from .reports import write_history, write_json
+from .splits import Splits
 from .training import TrainingResult, TrainingSettings
 from .vectors import KeyedVectors
 
@@ -62,6 +63,7 @@ def document_vectors(
         pipeline_tag="feature-extraction",
         language=language,
         dataset_name=corpus,
+        dataset_id=_hub_id(corpus),
         dataset_sizes={"train": documents},
         examples=[(word, dict(vectors.nearest(word, top=5))) for word in shown],
         settings={field: getattr(model.config, field) for field in config_fields} | _training(settings),
@@ -108,6 +110,7 @@ def document_language_model(
             pipeline_tag=pipeline_tag,
             language=language,
             dataset_name=corpus,
+            dataset_id=_hub_id(corpus),
             dataset_sizes={"train": documents},
             metrics={"dev": measured} if measured else {},
             settings=own | _training(settings),
@@ -164,6 +167,7 @@ def document_labeller(
         language=language,
         labels=None if unnamed else list(id2label.values()),
         dataset_name=dataset,
+        dataset_id=_hub_id(dataset),
         dataset_sizes={name: len(part) for name, part in sizes.items() if part is not None},
         metrics={
             part: {key: value for key, value in figures.items() if not key.startswith(_BASELINE)}
@@ -203,3 +207,9 @@ def _common(
 def _training(settings: TrainingSettings) -> dict[str, Any]:
     fields = ("epochs", "learning_rate", "optimizer", "schedule", "weight_decay", "seed")
     return {field: getattr(settings, field) for field in fields}
+
+
+def _hub_id(data: str) -> str | None:
+    """The data set of the Hub among what was read, without its config and revision; files are named without folders."""
+    named = [name for name in data.split(", ") if "/" in name]
+    return re.split("[:@]", named[0])[0] if named else None

@@ -39,7 +39,9 @@ from .options import (
 def finetune(
     data: Annotated[
         Path,
-        typer.Option(help="Labelled texts: tsv, csv, jsonl, conll, or a folder with train, dev, test.", metavar="PATH"),
+        typer.Option(
+            help="Labelled texts: file, folder with train, dev, test, or name on the Hub.", metavar="PATH|HUB"
+        ),
     ],
     output: OutputFolderOrNone = None,
     head: Annotated[
@@ -144,6 +146,7 @@ def finetune(
     from .errors import UserError
     from .families import check_family, check_length, make_config, parse_settings
     from .folders import check_output, place_for, share_code
+    from .hub_datasets import name_of
     from .jobs import check_losses, job_for_data
     from .model_card import check_card_language
     from .reports import told
@@ -227,7 +230,7 @@ def finetune(
         trackers=tracker or [],
         logging_dir=logging_dir or output.parent / "logs",
         baseline=baseline,
-        dataset=data.stem if data.is_file() else data.name,
+        dataset=name_of(data),
         language=language,
         card_language=card_language,
         checkpoint_steps=checkpoint_steps,

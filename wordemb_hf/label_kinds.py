@@ -8,18 +8,11 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
-from .corpus import (
-    EXAMPLE_SUFFIXES,
-    Examples,
-    example_records,
-    json_type,
-    label_names,
-    require_known_labels,
-    suffix_of,
-    text_cell,
-)
-from .corpus import find_parts as find_parts_of
+from .corpus import Examples, label_names, require_known_labels
 from .errors import UserError
+from .records import example_records, json_type, suffix_of, text_cell
+from .splits import EXAMPLE_SUFFIXES
+from .splits import find_parts as find_parts_of
 
 PROBLEMS = ("single_label_classification", "multi_label_classification", "regression")
 SEPARATOR = "|"  # of the labels in one cell of csv and tsv

@@ -14,6 +14,7 @@ from .batching import BatchSource
 from .checkpoints import Checkpoints
 from .errors import UserError
 from .families import PRETRAINING, PretrainingPreset, check_length, readable_length
+from .indexing import encode_lines
 from .loading import load_trained
 from .model_outputs import mean_loss
 from .new_models import spell_vocabulary
@@ -23,7 +24,7 @@ from .objectives.pieces import TextPieces
 from .objectives.sentences import WholeTexts
 from .objectives.streams import TextStreams
 from .training import TrainingResult, TrainingSettings, train
-from .vocabulary import Ids, encode_corpus
+from .vocabulary import Ids
 
 EVALUATION_STREAMS = 8  # few: each of them begins without a past
 
@@ -45,9 +46,7 @@ def check_config(config: PreTrainedConfig, length: int) -> None:
 
 def encode_text(tokenizer: PreTrainedTokenizerFast, texts: Iterable[str], preset: PretrainingPreset) -> Ids:
     """Text as a language model reads it: unknown words as such, and each line's end where the lines make a stream."""
-    if preset.objective == "causal_lm":
-        texts = (f"{text}{tokenizer.eos_token}" for text in texts)
-    return encode_corpus(tokenizer, texts, drop_unknown=False)
+    return encode_lines(tokenizer, texts, preset.objective == "causal_lm")
 
 
 def new_language_model(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerFast, length: int) -> PreTrainedModel:

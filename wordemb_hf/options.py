@@ -8,10 +8,10 @@ import typer
 DATA, MODEL, TRAINING = "Data", "Model", "Training"
 
 TextColumn = Annotated[
-    str, typer.Option(help="Column of the text in jsonl, csv and tsv.", rich_help_panel=DATA, metavar="NAME")
+    str, typer.Option(help="Column of the text in tables and jsonl.", rich_help_panel=DATA, metavar="NAME")
 ]
 LabelColumn = Annotated[
-    str, typer.Option(help="Column of the label in jsonl and csv.", rich_help_panel=DATA, metavar="NAME")
+    str, typer.Option(help="Column of the label in tables and jsonl.", rich_help_panel=DATA, metavar="NAME")
 ]
 TargetColumn = Annotated[str, typer.Option(help="Column of the text to write.", rich_help_panel=DATA, metavar="NAME")]
 Beams = Annotated[

@@ -92,7 +92,9 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="Folder or Hub name of a classifier, a tagger or a model that writes.")],
     data: Annotated[
         Path,
-        typer.Option(help="Labelled texts: tsv, csv, jsonl, conll, plain ones, or a folder with a test part."),
+        typer.Option(
+            help="Texts, labelled or plain: file, folder with a test part, or name on the Hub.", metavar="PATH|HUB"
+        ),
     ],
     text_column: TextColumn = "text",
     label_column: LabelColumn = "label",

@@ -1,6 +1,5 @@
 """The verb `pretrain`: from raw text to a model that has read it."""
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -38,7 +37,8 @@ if TYPE_CHECKING:
 
 def pretrain(
     corpus: Annotated[
-        list[Path], typer.Option(help="Text: txt, jsonl, csv or tsv, also .gz, or a folder of them.", metavar="FILE")
+        list[Path],
+        typer.Option(help="Text: txt, jsonl, csv, tsv (.gz), parquet, folder, name on the Hub.", metavar="PATH|HUB"),
     ],
     output: OutputFolder,
     overwrite: Overwrite = False,
@@ -167,6 +167,9 @@ def pretrain(
     from .checkpoints import Checkpoints, describe_training, forget_training
     from .corpus import read_texts
     from .documents import document_language_model, document_vectors
+    from .hub_datasets import dataset_name
+    from .hub_texts import local_texts
+    from .indexing import index_text
     from .language_models import (
         check_config,
         encode_text,
@@ -174,9 +177,9 @@ def pretrain(
         new_language_model,
         train_language_model,
     )
+    from .splits import DEV_NAMES, source_of
     from .trackers import tracked
     from .training import TrainingSettings, make_accelerator
-    from .vocabulary import build_tokenizer
     from .word2vec.corpus_ids import extend_corpus, index_corpus
     from .word_vectors import (
         different_words,
@@ -209,10 +212,6 @@ def pretrain(
     accelerator = make_accelerator(settings)
     accelerator.print(translate("Counting words in {corpus} …", corpus=", ".join(map(str, corpus))))
 
-    def read(paths: Sequence[Path]) -> Iterator[str]:
-        # An empty line ends a line as well, which a stream of text has a token for.
-        return read_texts(paths, text_column=text_column, keep_empty=preset.objective == "causal_lm")
-
     words: dict[str, Any] = {
         "kind": tokenizer_kind,
         "min_count": min_count,
@@ -220,18 +219,24 @@ def pretrain(
         "lowercase": lowercase,
         "special_tokens": preset.special_tokens,
     }
-    if model is not None and vectors:
-        tokenizer, ids = extend_corpus(known, corpus, min_count=min_count, text_column=text_column, threads=threads)
-    elif vectors:
-        tokenizer, ids = index_corpus(
-            corpus, text_column=text_column, threads=threads, ngrams=ngrams_read(config), **words
-        )
-    else:
-        if model is not None:
-            tokenizer = known
+    # An empty line ends a line as well, which a stream of text has a token for.
+    stream = preset.objective == "causal_lm"
+    with local_texts(corpus, text_column) as texts:
+        if model is not None and vectors:
+            tokenizer, ids = extend_corpus(known, texts, min_count=min_count, text_column=text_column, threads=threads)
+        elif vectors:
+            tokenizer, ids = index_corpus(
+                texts, text_column=text_column, threads=threads, ngrams=ngrams_read(config), **words
+            )
         else:
-            tokenizer = build_tokenizer(read(corpus), max_characters=characters_read(config), **words)
-        ids = encode_text(tokenizer, read(corpus), preset)
+            tokenizer, ids = index_text(
+                texts,
+                text_column=text_column,
+                max_characters=characters_read(config),
+                line_ends=stream,
+                given=None if model is None else known,
+                **words,
+            )
     accelerator.print(
         translate(
             "{tokens} words in {documents} documents; {vocabulary} different ones occur at least {min_count} times.",
@@ -252,7 +257,10 @@ def pretrain(
     else:
         if model is None:
             trained = new_language_model(config, tokenizer, length)
-        held_out = None if dev is None else encode_text(tokenizer, read([Path(dev)]), preset)
+        held_out = None
+        if dev is not None:
+            dev_texts = read_texts(source_of(dev, *DEV_NAMES), text_column=text_column, keep_empty=stream)
+            held_out = encode_text(tokenizer, dev_texts, preset)
         given = [part for text in (ids, held_out) if text is not None for part in (text.ids, text.offsets)]
 
         described = describe_training(
@@ -273,7 +281,7 @@ def pretrain(
                 folder,
                 trained,
                 name=output.name,
-                corpus=", ".join(path.name for path in corpus),
+                corpus=", ".join(dataset_name(path) or path.name for path in corpus),
                 documents=len(ids.offsets) - 1,
                 result=result,
                 settings=settings,

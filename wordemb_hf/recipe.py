@@ -7,7 +7,6 @@ from typing import Any
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from .checkpoints import Checkpoints, describe_training, forget_training
-from .corpus import Splits
 from .documents import document_labeller
 from .families import readable_length
 from .folders import new_folder
@@ -16,6 +15,7 @@ from .languages import guess_language
 from .loading import label_ids, load_for_labels
 from .new_models import fit_to_texts, model_from_vectors, new_model
 from .pretrained_encoders import model_with_encoder
+from .splits import Splits
 from .tasks.seq2seq import EncodedPairs
 from .trackers import TrackerName, tracked
 from .training import TrainingSettings, make_accelerator, train

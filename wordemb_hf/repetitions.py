@@ -18,13 +18,13 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 
 from . import __version__
-from .corpus import Splits
 from .errors import UserError
 from .folders import move_folder
 from .messages import translate
 from .model_card import read_card_facts, write_model_card
 from .recipe import Measured, Recipe, follow
 from .reports import told, write_json
+from .splits import Splits
 
 _FILE = "runs.json"
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..conll import is_tagged
-from ..corpus import Part, Splits
 from ..errors import UserError
 from ..families import Preset
 from ..label_kinds import PROBLEMS, problem_of_data
+from ..splits import Part, Splits
 from .classification import ClassificationJob
 from .language import LanguageJob, predicts_words
 from .regression import RegressionJob

@@ -3,20 +3,18 @@
 from typing import TYPE_CHECKING, Any
 
 from ..corpus import (
-    DEV_FRACTION,
     ONE_LABEL,
     Examples,
     LabelKind,
-    Splits,
     cut_dev,
     label_names,
     read_examples,
     read_splits,
     require_known_labels,
-    test_part,
 )
 from ..families import FINETUNING
 from ..messages import translate
+from ..splits import DEV_FRACTION, Splits, test_part
 from .plain import PlainJob
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from ..corpus import DEV_FRACTION, Splits
 from ..errors import UserError
 from ..families import SEQ2SEQ
 from ..messages import translate
 from ..pairs import SOURCE_COLUMN, Pairs, cut_dev, read_pair_splits, test_pairs
+from ..splits import DEV_FRACTION, Splits
 from .plain import PlainJob
 
 if TYPE_CHECKING:

@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 from ..conll import TAGGED_SUFFIXES, TaggedSentences, cut_dev, read_tagged, read_tagged_splits, tag_names, unknown_tags
-from ..corpus import DEV_FRACTION, Splits, test_part
 from ..errors import UserError
 from ..families import TAGGING
 from ..messages import translate
 from ..modeling.tag_constraints import first_forbidden
 from ..spans import Span, mark_spans, spans_of
+from ..splits import DEV_FRACTION, Splits, test_part
 from .plain import PlainJob
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ import numpy as np
 from safetensors.numpy import save
 
 from ..conll import TaggedSentences, tag_names
-from ..corpus import Splits
 from ..evaluation import TaggingMetrics
 from ..evaluation.baseline import MostFrequentTags
 from ..evaluation.feature_crf import FeatureCRF, has_crfsuite
 from ..jobs import job_for_labels
 from ..spans import mark_spans
+from ..splits import Splits
 from .records import Run, Rung, Speed
 from .speed import BATCH, measure_speed
 

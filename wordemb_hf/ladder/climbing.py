@@ -24,8 +24,8 @@ from .speed import sample, size_of, speed_of_model
 from .table import name_of, percent, table
 
 if TYPE_CHECKING:
-    from ..corpus import Splits
     from ..jobs import Job
+    from ..splits import Splits
 
 RUNNING = ".running"  # the folder of what is under way; nothing in it is needed after a kill
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..conll import TaggedSentences
-from ..corpus import Examples, Splits
+from ..corpus import Examples
 from ..reports import write_lines
+from ..splits import Splits
 
 
 def write_parts(parts: Splits[Any], folder: Path) -> None:
