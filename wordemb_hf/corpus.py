@@ -51,7 +51,7 @@ class Examples:
 class LabelKind(Protocol):
     """What the labels of a data set are."""
 
-    def read(self, path: Path, line: int, cells: dict[str, object], column: str) -> Any:
+    def read(self, path: Source, line: int, cells: dict[str, object], column: str) -> Any:
         """The label of a record.
 
         Raises:
@@ -71,7 +71,7 @@ class LabelKind(Protocol):
 class OneLabel:
     """Each text has one label, a name; labels in JSON may be strings or integers. See `LabelKind`."""
 
-    def read(self, path: Path, line: int, cells: dict[str, object], column: str) -> str:
+    def read(self, path: Source, line: int, cells: dict[str, object], column: str) -> str:
         label = text_cell(path, line, cells, column, integers=True)
         if not label:
             raise UserError(f"{path}, line {line}: the {column} is empty")

@@ -23,7 +23,7 @@ _LARGEST = 1e30  # its square is still a number in 64 bits, and no measure of a 
 class SeveralLabels:
     """Each text has any number of labels, a list of names: an array of strings in JSON, else names between bars."""
 
-    def read(self, path: Path, line: int, cells: dict[str, object], column: str) -> list[str]:
+    def read(self, path: Source, line: int, cells: dict[str, object], column: str) -> list[str]:
         value = cells[column]
         where = f"{path}, line {line}: {column}"
         if isinstance(value, list):
@@ -62,7 +62,7 @@ class SeveralLabels:
 class Numbers:
     """Each text has a number, finite: a number or a string in JSON."""
 
-    def read(self, path: Path, line: int, cells: dict[str, object], column: str) -> float:
+    def read(self, path: Source, line: int, cells: dict[str, object], column: str) -> float:
         value = cells[column]
         if isinstance(value, int | float) and not isinstance(value, bool):
             value = str(value)

@@ -7,6 +7,7 @@ was killed goes on with the first that is missing, and within that from its own 
 import hashlib
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -153,14 +154,14 @@ def folds_of(job: Any, part: Any, folds: int, seed: int) -> list[tuple[Any, Any]
 
     if not 2 <= folds <= len(part):
         raise UserError(f"folds is {folds}, but must be at least 2 and at most the {len(part)} texts of {part.source}")
-    labels = getattr(part, "labels", None)
-    classes = labels is not None and all(isinstance(label, str) for label in labels)
+    labels: list[Any] = getattr(part, "labels", [])
+    classes = bool(labels) and all(isinstance(label, str) for label in labels)
     if classes:
-        rarest = min(set(labels), key=labels.count) if len(set(labels)) < 1000 else labels[0]
-        if labels.count(rarest) < folds:
+        rarest, count = Counter(labels).most_common()[-1]
+        if count < folds:
             raise UserError(
-                f"label {rarest!r} has {labels.count(rarest)} texts in {part.source}, but each of {folds} folds needs "
-                "one: take fewer folds"
+                f"label {rarest!r} has {count} texts in {part.source}, but each of {folds} folds needs one: take fewer "
+                "folds"
             )
     splitter = (StratifiedKFold if classes else KFold)(folds, shuffle=True, random_state=seed)
     pairs = []
