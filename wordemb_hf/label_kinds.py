@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .corpus import Examples, label_names, require_known_labels
 from .errors import UserError
-from .records import example_records, json_type, suffix_of, text_cell
+from .records import Source, example_records, json_type, suffix_of, text_cell
 from .splits import EXAMPLE_SUFFIXES
 from .splits import find_parts as find_parts_of
 
