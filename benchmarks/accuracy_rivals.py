@@ -41,7 +41,7 @@ def _fasttext(folder: Path, task: str, metric: str, language: str, seed: int) ->
 
         def fit(rate: float, epochs: int) -> Any:
             return fasttext.train_supervised(
-                files["train"], lr=rate, epoch=epochs, wordNgrams=2, minCount=1, dim=100, thread=1, seed=seed, verbose=0
+                files["train"], lr=rate, epoch=epochs, wordNgrams=2, bucket=300_000, dim=100, thread=1, seed=seed, verbose=0
             )
 
         def accuracy(model: Any, name: str) -> float:
