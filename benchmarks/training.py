@@ -72,7 +72,7 @@ class Set:
 
 SETS = {
     "titles": Set("thucnews_titles/train33k.tsv", "thucnews_titles/dev.tsv", 6400, 2000),
-    "reviews": Set("chnsenticorp/train.tsv", "chnsenticorp/dev.dedup.tsv", 1280, 800),
+    "reviews": Set("chnsenticorp/train.tsv", "chnsenticorp/dev.dedup.tsv", 640, 800),
     "vocabulary": Set("mr/all.tsv", "mr/all.tsv", 3200, 1000, words=100_000),
 }
 
@@ -256,7 +256,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--only", nargs="+", choices=[*SETS, "rows"])
     parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))

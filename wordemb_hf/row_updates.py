@@ -34,8 +34,8 @@ from torch.optim.adamw import adamw
 from torch.utils.hooks import RemovableHandle
 
 Table = nn.Embedding | nn.EmbeddingBag
-# Numbers in a table from which on waiting is faster for sentences; for texts of 300 words, from twice as many
-# (benchmarks/training.py --only rows).
+# Numbers in a table from which on waiting is faster for batches of sentences. With 300 words in a text it is slower
+# here, and faster with six times as many (benchmarks/training.py --only rows).
 LARGE = 1 << 21
 _WINDOW = 1000  # steps after which all rows are brought up to date, so that the books stay short
 _CHUNK = 1 << 13  # rows that are brought up to date at once
