@@ -40,9 +40,8 @@ def _fasttext(folder: Path, task: str, metric: str, language: str, seed: int) ->
             Path(file).write_text("".join(lines), encoding="utf-8")
 
         def fit(rate: float, epochs: int) -> Any:
-            return fasttext.train_supervised(
-                files["train"], lr=rate, epoch=epochs, wordNgrams=2, bucket=300_000, dim=100, thread=1, seed=seed, verbose=0
-            )
+            how = {"wordNgrams": 2, "bucket": 300_000, "dim": 100, "thread": 1, "seed": seed, "verbose": 0}
+            return fasttext.train_supervised(files["train"], lr=rate, epoch=epochs, **how)
 
         def accuracy(model: Any, name: str) -> float:
             return float(model.test(files[name])[1])

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -48,7 +48,8 @@ class GrowingArray:
         self._file.flush()
         if not self._file.tell():
             return np.zeros(0, self._kind)
-        return np.asarray(np.memmap(self._file, self._kind, self._mode))
+        file: Any = self._file
+        return np.asarray(np.memmap(file, self._kind, self._mode))
 
 
 class Ragged(Sequence[np.ndarray]):

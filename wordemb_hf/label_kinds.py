@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .corpus import Examples, label_names, require_known_labels
 from .errors import UserError
+from .hub_datasets import HubSplit
 from .records import Source, example_records, json_type, suffix_of, text_cell
 from .splits import EXAMPLE_SUFFIXES
 from .splits import find_parts as find_parts_of
@@ -99,7 +100,7 @@ def problem_of_data(data: Path, label_column: str = "label") -> str:
     """
     try:
         path, *_ = find_parts_of(data, None, None, EXAMPLE_SUFFIXES, 0.0)
-        if suffix_of(path) == ".jsonl":
+        if isinstance(path, HubSplit) or suffix_of(path) in (".jsonl", ".parquet"):
             records = example_records(path, label_column, label_column, (label_column, label_column), "")
             if isinstance(next(records)[1][label_column], list):
                 return "multi_label_classification"

@@ -366,9 +366,8 @@ def encode_corpus(
     backend.no_truncation()
     backend.no_padding()
     dropped = [tokenizer.pad_token_id, tokenizer.unk_token_id] if drop_unknown else []
-    ids, offsets = (
-        GrowingArray(kind, path) for kind, path in zip((np.int32, np.int64), files or (None, None), strict=True)
-    )
+    ids_file, offsets_file = files or (None, None)
+    ids, offsets = GrowingArray(np.int32, ids_file), GrowingArray(np.int64, offsets_file)
     offsets.append(np.zeros(1))
     total = 0
     for chunk in in_batches(texts):
