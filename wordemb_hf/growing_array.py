@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import IO, Literal
 
 import numpy as np
 
@@ -22,7 +22,8 @@ class GrowingArray:
 
     def __init__(self, kind: type[np.generic], path: Path | None = None):
         self._kind = np.dtype(kind)
-        self._bytes, self._mode = bytearray(), "c" if path is None else "r"
+        self._bytes = bytearray()
+        self._mode: Literal["c", "r"] = "c" if path is None else "r"
         self._file: IO[bytes] | None = None if path is None else path.open("wb+")
 
     def append(self, numbers: np.ndarray) -> None:
@@ -48,8 +49,7 @@ class GrowingArray:
         self._file.flush()
         if not self._file.tell():
             return np.zeros(0, self._kind)
-        file: Any = self._file
-        return np.asarray(np.memmap(file, self._kind, self._mode))
+        return np.asarray(np.memmap(self._file, self._kind, self._mode))
 
 
 class Ragged(Sequence[np.ndarray]):
