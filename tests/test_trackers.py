@@ -35,6 +35,11 @@ def test_logs_go_where_they_are_wanted(data, tmp_path):
     assert list((tmp_path / "there" / "model").glob("*tfevents*")) and not (tmp_path / "logs").exists()
 
 
+def test_an_unknown_tracker(data, tmp_path):
+    with pytest.raises(UserError, match="tracker is 'excel', but must be one of tensorboard, trackio, wandb"):
+        wordemb_hf.finetune(data, tmp_path / "model", tracker=["excel"], **SMALL)
+
+
 def test_a_tracker_that_is_not_installed(data, tmp_path):
     if find_spec("wandb"):
         pytest.skip("wandb is installed")

@@ -97,8 +97,8 @@ Compile = Annotated[
     bool, typer.Option("--compile", help="Have torch.compile make the model faster.", rich_help_panel=TRAINING)
 ]
 Trackers = Annotated[
-    list[Literal["tensorboard", "trackio", "wandb"]] | None,
-    typer.Option("--tracker", help="Show the training there while it runs.", rich_help_panel=TRAINING),
+    list[str] | None,
+    typer.Option("--tracker", help="tensorboard, trackio or wandb.", rich_help_panel=TRAINING, metavar="NAME"),
 ]
 LoggingDir = Annotated[
     Path | None,

@@ -17,7 +17,7 @@ from .new_models import fit_to_texts, model_from_vectors, new_model
 from .pretrained_encoders import model_with_encoder
 from .splits import Splits
 from .tasks.seq2seq import EncodedPairs
-from .trackers import TrackerName, tracked
+from .trackers import tracked
 from .training import TrainingSettings, make_accelerator, train
 from .writing import fit_to_targets
 
@@ -67,7 +67,7 @@ class Recipe:
     batch_tokens: int
     losses: dict[str, Any]
     training: TrainingSettings
-    trackers: list[TrackerName]
+    trackers: list[str]
     logging_dir: Path
     baseline: bool
     dataset: str

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from accelerate import Accelerator
 from accelerate.tracking import filter_trackers
@@ -14,12 +14,12 @@ from .errors import UserError
 if TYPE_CHECKING:
     from .training import TrainingSettings
 
-TrackerName = Literal["tensorboard", "trackio", "wandb"]
+TRACKERS = ("tensorboard", "trackio", "wandb")
 
 
 @contextmanager
 def tracked(
-    accelerator: Accelerator, names: Sequence[TrackerName], folder: Path, run: str, settings: "TrainingSettings"
+    accelerator: Accelerator, names: Sequence[str], folder: Path, run: str, settings: "TrainingSettings"
 ) -> Iterator[None]:
     """Within the block `accelerator.log` reaches these trackers.
 
@@ -31,8 +31,11 @@ def tracked(
         settings: what is told of it beforehand.
 
     Raises:
-        UserError: for a tracker that is not installed.
+        UserError: for a tracker that is unknown or not installed.
     """
+    for name in names:
+        if name not in TRACKERS:
+            raise UserError(f"tracker is {name!r}, but must be one of {', '.join(TRACKERS)}")
     accelerator.log_with, accelerator.trackers = [], []
     if names:
         found = filter_trackers([*names], folder)
