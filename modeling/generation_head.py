@@ -63,7 +63,7 @@ class ConditionalGenerationHead(_Mixin):
         use_cache: bool | None = None,
         labels: Tensor | None = None,
         logits_to_keep: int | None = None,
-        label_smoothing: float = 0.0,
+        smoothing: float = 0.0,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         **kwargs,
@@ -76,7 +76,8 @@ class ConditionalGenerationHead(_Mixin):
             labels: the target itself, its end included, `(batch, length)`, -100 where there is nothing to learn;
                 without `decoder_input_ids` the decoder reads it shifted right.
             logits_to_keep: scores of so many last tokens; 0 for all.
-            label_smoothing: what share of each token's weight in the loss goes to all tokens alike; for training.
+            smoothing: what share of each token's weight in the loss goes to all tokens alike; for training. Trainer
+                takes whatever is named like labels for labels.
 
         Returns:
             With labels `loss`, without them, or where `logits_to_keep` asks for them, `logits (batch, length,
@@ -111,7 +112,7 @@ class ConditionalGenerationHead(_Mixin):
         if labels is not None:
             head = self.lm_head
             loss = chunked_cross_entropy(
-                states.flatten(0, 1), head.weight, head.bias, labels.flatten(), label_smoothing=label_smoothing
+                states.flatten(0, 1), head.weight, head.bias, labels.flatten(), label_smoothing=smoothing
             )
         if labels is None or logits_to_keep is not None:
             logits = self.lm_head(states[:, -logits_to_keep:] if logits_to_keep else states)

@@ -118,7 +118,7 @@ def test_a_training_with_other_options_is_refused_or_begun_anew(place, monkeypat
         raise RuntimeError("the disk is full")
 
     with monkeypatch.context() as patched:
-        patched.setattr("wordemb_hf.documents.document_labeller", broken)
+        patched.setattr("wordemb_hf.recipe.document_labeller", broken)
         with pytest.raises(RuntimeError, match="disk"):
             wordemb_hf.finetune(place / "data.tsv", output, **options)
     assert (place / ".other.checkpoints").is_dir()

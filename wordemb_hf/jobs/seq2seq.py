@@ -74,7 +74,7 @@ class Seq2SeqJob(PlainJob):
 
     @contextmanager
     def in_training(self, model, tasks) -> Iterator[None]:
-        if tasks["train"].label_smoothing and "label_smoothing" not in signature(model.forward).parameters:
+        if tasks["train"].label_smoothing and "smoothing" not in signature(model.forward).parameters:
             raise UserError(f"label_smoothing is given, but {type(model).__name__} cannot smooth labels: leave it out")
         yield
 

@@ -101,7 +101,7 @@ class TextPairs:
 
     def train_on(self, model: Any, batch: Batch) -> Any:
         """The model's output, its loss smoothed."""
-        return model(**batch, **({"label_smoothing": self.label_smoothing} if self.label_smoothing else {}))
+        return model(**batch, **({"smoothing": self.label_smoothing} if self.label_smoothing else {}))
 
     def evaluate(self, model: PreTrainedModel, accelerator: Accelerator) -> dict[str, float]:
         """The figures of `measure`, each named `eval_...`; without beams, since that is done after every epoch."""
