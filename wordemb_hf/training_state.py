@@ -1,5 +1,6 @@
 """All that a training is between two steps, and its way into a checkpoint and back."""
 
+import math
 from typing import Any
 
 import torch
@@ -143,6 +144,9 @@ class Best:
         self.since = 0
 
     def see(self, row: dict[str, float], model: PreTrainedModel) -> None:
+        if not math.isfinite(row[self._metric]):
+            self.since += 1  # nothing is better than it, nor is it better than anything
+            return
         best = self.row.get(self._metric)
         # A score of 0, as of a tagger before it finds its first span, is the best of nothing: the training goes on.
         if best is not None and self._sign * row[self._metric] <= self._sign * best and (best or self._sign < 0):
