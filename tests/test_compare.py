@@ -14,6 +14,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from transformers import pipeline
 
 import wordemb_hf
@@ -209,6 +210,21 @@ def test_what_fails_is_told_and_the_rest_goes_on(tmp_path, capsys):
     assert "a CRF cannot learn it" in capsys.readouterr().out
     assert "a CRF cannot learn it" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert not (tmp_path / "out" / "bilstm").exists()
+
+
+def test_where_nothing_could_be_trained_it_is_an_error(tmp_path):
+    data = write_tagged(tmp_path / "names")
+    text = (data / "train.conll").read_text(encoding="utf-8")
+    (data / "train.conll").write_text(text.replace("B-PER", "O", 1), encoding="utf-8")
+    with pytest.raises(UserError, match="no family could be trained: .*a CRF cannot learn it"):
+        wordemb_hf.compare(data, tmp_path / "out", families="bilstm", seeds=1, epochs=1)
+    assert (tmp_path / "out" / "report.json").is_file()
+
+
+def test_two_comparisons_do_not_write_to_one_folder(data, tmp_path):
+    with FileLock(tmp_path / ".out.lock"), pytest.raises(UserError, match="another comparison is writing to"):
+        wordemb_hf.compare(data, tmp_path / "out", families="bow", seeds=1, epochs=1)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_mistake_of_ours_keeps_its_traceback(data, tmp_path, monkeypatch, capsys):

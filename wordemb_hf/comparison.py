@@ -82,13 +82,14 @@ def compare(
 
     Raises:
         UserError: for data that cannot be read, a family that does not fit, or an output folder with other things, or
-            with a comparison on other data or by other options.
+            with a comparison on other data or by other options, or one that is at work; and, with the report written,
+            when no family could be trained.
     """
     from .errors import UserError
     from .hub_datasets import name_of
     from .jobs import job_for_data
     from .ladder.parts import fingerprint
-    from .ladder.records import REPORT_FILE, Comparison, check_place, clear_place
+    from .ladder.records import REPORT_FILE, Comparison, alone, check_place, clear_place
     from .model_card import check_card_language
 
     data, output = Path(data), Path(output)
@@ -142,17 +143,21 @@ def compare(
         metric=job.best(labels).removeprefix("eval_"),
         settings={"seeds": seeds, **options, "threads": torch.get_num_threads(), **versions},
     )
-    if overwrite:
-        clear_place(output)
-    elif (output / REPORT_FILE).is_file():
-        comparison.take_up()
-    for sentence in job.tell_splits(parts, labels):
-        print(sentence)
 
     def train(**place: Any) -> dict[str, dict[str, Any]]:
         return finetune(**place, **options)
 
-    return climb(comparison, job, parts, chosen, train)
+    with alone(output):
+        if overwrite:
+            clear_place(output)
+        elif (output / REPORT_FILE).is_file():
+            comparison.take_up()
+        for sentence in job.tell_splits(parts, labels):
+            print(sentence)
+        report = climb(comparison, job, parts, chosen, train)
+    if not any(family in comparison.rungs for family in chosen):
+        raise UserError(f"no family could be trained: {comparison.failures[chosen[0]]}")
+    return report
 
 
 def _chosen(families: "Sequence[str] | None", job: "Job") -> list[str]:
