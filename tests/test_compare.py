@@ -216,7 +216,7 @@ def test_where_nothing_could_be_trained_it_is_an_error(tmp_path):
     data = write_tagged(tmp_path / "names")
     text = (data / "train.conll").read_text(encoding="utf-8")
     (data / "train.conll").write_text(text.replace("B-PER", "O", 1), encoding="utf-8")
-    with pytest.raises(UserError, match="no family could be trained: .*a CRF cannot learn it"):
+    with pytest.raises(UserError, match=r"no family could be trained: .*a CRF cannot learn it"):
         wordemb_hf.compare(data, tmp_path / "out", families="bilstm", seeds=1, epochs=1)
     assert (tmp_path / "out" / "report.json").is_file()
 
