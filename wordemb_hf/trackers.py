@@ -49,5 +49,7 @@ def tracked(
     try:
         yield
     finally:
-        if names:
-            accelerator.end_training()
+        # Accelerate's `end_training` would part processes that have still to measure the model together.
+        for tracker in accelerator.trackers:
+            tracker.finish()
+        accelerator.trackers = []
