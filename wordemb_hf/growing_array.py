@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO
+from typing import Any, Literal
 
 import numpy as np
 
@@ -22,8 +22,9 @@ class GrowingArray:
 
     def __init__(self, kind: type[np.generic], path: Path | None = None):
         self._kind = np.dtype(kind)
-        self._bytes, self._mode = bytearray(), "c" if path is None else "r"
-        self._file: IO[bytes] | None = None if path is None else path.open("wb+")
+        self._bytes = bytearray()
+        self._mode: Literal["c", "r"] = "c" if path is None else "r"
+        self._file: Any = None if path is None else path.open("wb+")
 
     def append(self, numbers: np.ndarray) -> None:
         """Add some.

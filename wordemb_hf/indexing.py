@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from . import kept_ids
 from .corpus import read_texts, text_files
@@ -47,8 +47,13 @@ def index_text(
     """
     limit = kept_ids.kept_bytes()
     files = [file for _, group in text_files(paths) for file in group]
-    words = {"kind": kind, "lowercase": lowercase, "special_tokens": special_tokens, "max_characters": max_characters}
-    counting = {"min_count": min_count, "max_size": max_size}
+    words: dict[str, Any] = {
+        "kind": kind,
+        "lowercase": lowercase,
+        "special_tokens": special_tokens,
+        "max_characters": max_characters,
+    }
+    counting: dict[str, Any] = {"min_count": min_count, "max_size": max_size}
 
     def texts() -> Iterator[str]:
         return read_texts(paths, text_column=text_column, keep_empty=line_ends)
@@ -77,7 +82,7 @@ def index_text(
                     ids = encode(tokenizer, folder)
                     tokens, documents = len(ids.ids), len(ids.offsets) - 1
                     own = range(len(all_special_tokens(special_tokens)), len(tokenizer))
-                    known = tokenizer.convert_ids_to_tokens(list(own))
+                    known = cast(list[str], tokenizer.convert_ids_to_tokens(list(own)))
                     del ids  # a file that is in use cannot take its place on Windows
                     place = kept_ids.keep(folder, key, known, tokens, documents, pool) if key else folder
             except BaseException:

@@ -1,5 +1,6 @@
 """Seq2seq: a text is written for a text."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ class EncodedPairs:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, pairs: Pairs, max_length: int | None = None):
         self.sources = EncodedTexts(tokenizer, pairs.sources, max_length)
-        self.targets = EncodedTexts(tokenizer, pairs.targets, max_length).rows
+        self.targets: Sequence[np.ndarray] = EncodedTexts(tokenizer, pairs.targets, max_length).rows
         end = tokenizer.eos_token_id
         if end is not None:  # a tokenizer from elsewhere may not put it there; without it, nothing ever ends
             self.targets = [row if len(row) and row[-1] == end else np.append(row, end) for row in self.targets]
@@ -45,7 +46,7 @@ class EncodedPairs:
         return max(map(len, self.targets))
 
     @property
-    def rows(self) -> list[np.ndarray]:
+    def rows(self) -> Sequence[np.ndarray]:
         """The ids of the sources."""
         return self.sources.rows
 
