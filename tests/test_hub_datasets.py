@@ -85,7 +85,7 @@ def ask(tmp_path_factory):
         "you/reviews": {
             "data/train-00000-of-00002.parquet": parquet(reviews, label),
             "data/train-00001-of-00002.parquet": parquet(reviews, label),
-            "data/validation-00000-of-00001.parquet": parquet({"text": ["fine"], "label": [1]}, label),
+            "data/validation-00000-of-00001.parquet": parquet({"text": ["good"] * 20, "label": [1] * 20}, label),
             "data/test-00000-of-00001.parquet": parquet({"text": ["secret"], "label": [-1]}, label),
         },
         "you/names": {
@@ -149,7 +149,7 @@ print(json.dumps({
 """)
     assert parts == {
         "labels": ["pos", "neg", "pos"],
-        "sizes": [20, 1],
+        "sizes": [20, 20],
         "test": True,
         "source": "you/reviews (train)",
         "tags": [[["B-X"], ["O", "O"]], [["B-X"]]],
@@ -183,7 +183,30 @@ texts = list(read_texts(source_of("you/pairs", "train"), text_column="translatio
 reviews = list(read_texts([source_of("you/reviews", "train"), source_of("you/reviews", "dev", "validation")]))
 print(json.dumps([texts[::2499], len(texts), reviews[-2:], len(reviews)]))
 """)
-    assert read == [["d0", "d2499"], 2500, ["bad", "fine"], 21]
+    assert read == [["d0", "d2499"], 2500, ["good", "good"], 40]
+
+
+@pytest.mark.slow
+def test_a_name_is_streamed_once_and_pre_trained_on(ask):
+    found = ask("""
+import contextlib, io, os
+from pathlib import Path
+os.environ["WORDEMB_HF_CACHE"] = "cache"
+from wordemb_hf import pretrain
+options = dict(family="rnn", tokenizer_kind="whitespace", min_count=1, epochs=1, batch_size=2, length=50)
+with contextlib.redirect_stdout(io.StringIO()):
+    for output in ("one", "two"):
+        pretrain(["you/pairs"], output, text_column="translation.de", **options)
+    pretrain(["you/pairs"], "vectors", text_column="translation.de", min_count=1, epochs=1, hidden_size=4)
+    os.environ["WORDEMB_HF_CACHE_GB"] = "0"
+    pretrain(["you/reviews"], "three", dev="you/reviews", **options)
+kept = [path for path in Path("cache/ids").iterdir() if not path.name.startswith(".")]
+rows = (kept[0] / "text.jsonl").read_text().splitlines()
+same = Path("one/model.safetensors").read_bytes() == Path("two/model.safetensors").read_bytes()
+named = "- you/pairs\\n" in Path("one/README.md").read_text()
+print(json.dumps([len(kept), len(rows), rows[0], same, named, Path("vectors/config.json").is_file()]))
+""")
+    assert found == [1, 2500, '{"translation.de": "d0"}', True, True, True]
 
 
 @pytest.mark.slow

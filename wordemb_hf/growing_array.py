@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class GrowingArray:
         self._kind = np.dtype(kind)
         self._bytes = bytearray()
         self._mode: Literal["c", "r"] = "c" if path is None else "r"
-        self._file: IO[bytes] | None = None if path is None else path.open("wb+")
+        self._file: Any = None if path is None else path.open("wb+")
 
     def append(self, numbers: np.ndarray) -> None:
         """Add some.

@@ -78,8 +78,8 @@ class Ids:
         """How often each id occurs: int64 (vocab_size,)."""
         total = np.zeros(vocab_size, np.int64)
         # In slices, since bincount first widens what it counts to 8 bytes an id.
-        for start in range(0, len(self.ids), 1 << 22):
-            total += np.bincount(self.ids[start : start + (1 << 22)], minlength=vocab_size)
+        for start in range(0, len(self.ids), 1 << 20):
+            total += np.bincount(self.ids[start : start + (1 << 20)], minlength=vocab_size)
         return total
 
 
@@ -366,8 +366,8 @@ def encode_corpus(
     backend.no_truncation()
     backend.no_padding()
     dropped = [tokenizer.pad_token_id, tokenizer.unk_token_id] if drop_unknown else []
-    ids_file, offsets_file = files or (None, None)
-    ids, offsets = GrowingArray(np.int32, ids_file), GrowingArray(np.int64, offsets_file)
+    places = files or (None, None)
+    ids, offsets = GrowingArray(np.int32, places[0]), GrowingArray(np.int64, places[1])
     offsets.append(np.zeros(1))
     total = 0
     for chunk in in_batches(texts):

@@ -84,6 +84,6 @@ class TextStreams:
     def _piece(self, piece: np.ndarray) -> Batch:
         process, start, end = piece.tolist()
         starts = self._starts[process * self._rows : (process + 1) * self._rows]
-        rows = np.stack([self._ids[place + start : place + end + 1] for place in starts]).astype(np.int64)
-        words = torch.from_numpy(rows)  # (batch, length + 1)
+        rows = np.stack([self._ids[place + start : place + end + 1] for place in starts])
+        words = torch.from_numpy(rows.astype(np.int64))  # (batch, length + 1)
         return {"input_ids": words[:, :-1].contiguous(), "shift_labels": words[:, 1:].contiguous()}
