@@ -14,7 +14,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 from transformers import pipeline
 
 import wordemb_hf
@@ -212,29 +211,68 @@ def test_what_fails_is_told_and_the_rest_goes_on(tmp_path, capsys):
     assert not (tmp_path / "out" / "bilstm").exists()
 
 
-def test_where_nothing_could_be_trained_it_is_an_error(tmp_path):
-    data = write_tagged(tmp_path / "names")
-    text = (data / "train.conll").read_text(encoding="utf-8")
-    (data / "train.conll").write_text(text.replace("B-PER", "O", 1), encoding="utf-8")
-    with pytest.raises(UserError, match=r"no family could be trained: .*a CRF cannot learn it"):
-        wordemb_hf.compare(data, tmp_path / "out", families="bilstm", seeds=1, epochs=1)
-    assert (tmp_path / "out" / "report.json").is_file()
-
-
-def test_two_comparisons_do_not_write_to_one_folder(data, tmp_path):
-    with FileLock(tmp_path / ".out.lock"), pytest.raises(UserError, match="another comparison is writing to"):
-        wordemb_hf.compare(data, tmp_path / "out", families="bow", seeds=1, epochs=1)
-    assert not (tmp_path / "out").exists()
-
-
 def test_a_mistake_of_ours_keeps_its_traceback(data, tmp_path, monkeypatch, capsys):
     def broken(**options):
         raise ZeroDivisionError("first line\nsecond")
 
     monkeypatch.setattr(finetuning, "finetune", broken)
-    report = wordemb_hf.compare(data, tmp_path / "out", families="bow", seeds=1)
+    with pytest.raises(UserError, match=r"^no family could be trained: ZeroDivisionError: first line$"):
+        wordemb_hf.compare(data, tmp_path / "out", families="bow", seeds=1)
+    report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
     assert report["failures"] == {"bow": "ZeroDivisionError: first line"} and report["choice"] is None
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_nothing_trained_is_a_failure(tmp_path, capsys):
+    data = write_tagged(tmp_path / "names")
+    text = (data / "train.conll").read_text(encoding="utf-8")
+    (data / "train.conll").write_text(text.replace("B-PER", "O", 1), encoding="utf-8")
+    options = ["compare", "--data", data, "--output", tmp_path / "out", "--families", "bilstm", "--seeds", "1"]
+    with pytest.raises(SystemExit) as end:
+        main(list(map(str, options)))
+    assert end.value.code == 1
+    assert "no family could be trained" in capsys.readouterr().err
+    assert list(json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))["failures"]) == ["bilstm"]
+
+
+def test_two_at_once_do_not_write_one_folder(data, tmp_path):
+    program = "import sys\nfrom pathlib import Path\nfrom wordemb_hf.folders import only_writer\n"
+    program += "with only_writer(Path(sys.argv[1])):\n    print('here', flush=True)\n    sys.stdin.read()"
+    other = subprocess.Popen(
+        [sys.executable, "-c", program, tmp_path / "out"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert other.stdout.readline() == "here\n"
+        with pytest.raises(UserError, match=f"is being written by another process, number {other.pid}: wait until"):
+            wordemb_hf.compare(data, tmp_path / "out", **QUICK)
+        assert not (tmp_path / "out").exists()
+    finally:
+        other.kill()  # and its lock ends with it
+        other.communicate()
+    assert (tmp_path / ".out.lock").is_file()
+    wordemb_hf.compare(data, tmp_path / "out", families="bow", seeds=1, epochs=1)
+    assert not (tmp_path / ".out.lock").exists()
+
+
+# --- from word vectors ------------------------------------------------------------------------------------------------
+
+
+def test_word_vectors_are_taken_by_those_that_have_some(data, tmp_path, capsys):
+    words = [word for group in TOPICS.values() for word in group]
+    rows = [f"{word} {number} {number % 3} 1 0.5 -1 {-number}" for number, word in enumerate(words)]
+    (tmp_path / "words.vec").write_text("\n".join([f"{len(rows)} 6", *rows]), encoding="utf-8")
+    options = {"families": "bow,word2vec", "seeds": 1, "epochs": 1, "vectors": tmp_path / "words.vec"}
+    report = wordemb_hf.compare(data, tmp_path / "out", **options)
+    assert report["failures"] == {} and set(rows_of(report)) == {TFIDF, "bow", "word2vec"}
+    assert "Without word vectors to start from: bow." in capsys.readouterr().out
+    config = json.loads((tmp_path / "out" / "word2vec" / "config.json").read_text(encoding="utf-8"))
+    assert config["hidden_size"] == 6
+    facts = read_card_facts(tmp_path / "out" / "word2vec")
+    assert facts is not None and facts.settings["vectors"] == "words.vec"
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "start from those of" in page and "words.vec" in page
+    with pytest.raises(UserError, match=r"with vectors .*words\.vec, and now it is None"):
+        wordemb_hf.compare(data, tmp_path / "out", **{**options, "vectors": None})
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
@@ -258,6 +296,7 @@ def test_a_mistake_of_ours_keeps_its_traceback(data, tmp_path, monkeypatch, caps
         ({"output": "full"}, "output folder full is not empty"),
         ({"output": "foreign"}, "report.json is no report of a comparison: give another --output"),
         ({"output": "foreign", "overwrite": True}, "report.json is no report of a comparison: give another --output"),
+        ({"vectors": "gone.vec"}, "no such file or folder of word vectors: gone.vec"),
         ({"data": "gone.tsv"}, "no such file: gone.tsv"),
         ({"data": "one.tsv"}, "only one class"),
     ],

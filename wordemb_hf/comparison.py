@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from .messages import translate
 from .options import (
     DATA,
     CardLanguage,
@@ -18,6 +19,7 @@ from .options import (
     Overwrite,
     TextColumn,
     TokenizerKindOfTask,
+    model_option,
     training_option,
 )
 
@@ -64,6 +66,9 @@ def compare(
     ] = 512,
     language: Language = None,
     card_language: CardLanguage = None,
+    vectors: Annotated[
+        Path | None, model_option("Start from these word vectors, where a family can.", "FOLDER|FILE|HUB")
+    ] = None,
     epochs: Annotated[int | None, training_option("Passes over the data, at most.", "N", "preset")] = None,
     patience: Annotated[int, training_option("Epochs without a better one before it stops; 0 for never.", "N")] = 5,
     batch_size: Annotated[int, training_option("Texts in a batch.", "N")] = 32,
@@ -75,28 +80,31 @@ def compare(
     (with the extra `crf`) a CRF on features. The report, as `report.html`, `report.json` and a table, has accuracy or
     F1 with its spread over seeds, parameters, size, training time and latency on the CPU. Each family has a folder
     beside it, that of its best seed on the development part, ready to push. The same command goes on where it was
-    stopped; further families may be named.
+    stopped; further families may be named. A family without word vectors is trained without those of `vectors`.
 
     Returns:
         What stands in `report.json`.
 
     Raises:
-        UserError: for data that cannot be read, a family that does not fit, or an output folder with other things, or
-            with a comparison on other data or by other options, or one that is at work; and, with the report written,
-            when no family could be trained.
+        UserError: for data that cannot be read, a family that does not fit, an output folder with other things, with a
+            comparison on other data or by other options, or with one that is being written; and, when the report is
+            written, where none of the families could be trained.
     """
-    from .errors import UserError
+    from .errors import UserError, check_least
+    from .families import make_config, takes_vectors
+    from .folders import only_writer
     from .hub_datasets import name_of
     from .jobs import job_for_data
     from .ladder.parts import fingerprint
-    from .ladder.records import REPORT_FILE, Comparison, alone, check_place, clear_place
+    from .ladder.records import REPORT_FILE, Comparison, check_place, clear_place
     from .model_card import check_card_language
 
     data, output = Path(data), Path(output)
     check_card_language(card_language)
-    for field, value in (("seeds", seeds), ("batch_size", batch_size), ("max_length", max_length)):
-        if value < 1:
-            raise UserError(f"{field} is {value}, but must be at least 1")
+    check_least(1, seeds=seeds, batch_size=batch_size, max_length=max_length)
+    vectors = None if vectors is None else Path(vectors)
+    if vectors is not None and not vectors.exists() and (vectors.suffix or len(vectors.parts) != 2):
+        raise UserError(f"no such file or folder of word vectors: {vectors}")  # told once, not for each family
     job = job_for_data(data, task, "")
     chosen = _chosen(families, job)
     check_place(output)
@@ -141,21 +149,31 @@ def compare(
         data={"name": name_of(data), "fingerprint": fingerprint(parts), "sizes": sizes, "labels": labels},
         task="tagging" if job.auto_class == "AutoModelForTokenClassification" else "classification",
         metric=job.best(labels).removeprefix("eval_"),
-        settings={"seeds": seeds, **options, "threads": torch.get_num_threads(), **versions},
+        settings={
+            "seeds": seeds,
+            **options,
+            **({"vectors": str(vectors)} if vectors else {}),
+            "threads": torch.get_num_threads(),
+            **versions,
+        },
     )
+    configs = {family: make_config(family, **job.presets[family].fields({}, bool(vectors))) for family in chosen}
+    bare = [family for family in chosen if vectors and not takes_vectors(configs[family])]
 
-    def train(**place: Any) -> dict[str, dict[str, Any]]:
-        return finetune(**place, **options)
+    def train(family: str, **place: Any) -> dict[str, dict[str, Any]]:
+        return finetune(family=family, vectors=None if family in bare else vectors, **place, **options)
 
-    with alone(output):
+    with only_writer(output):
         if overwrite:
             clear_place(output)
         elif (output / REPORT_FILE).is_file():
             comparison.take_up()
         for sentence in job.tell_splits(parts, labels):
             print(sentence)
+        if bare:
+            print(translate("Without word vectors to start from: {families}.", families=", ".join(bare)))
         report = climb(comparison, job, parts, chosen, train)
-    if not any(family in comparison.rungs for family in chosen):
+    if all(family in comparison.failures for family in chosen):
         raise UserError(f"no family could be trained: {comparison.failures[chosen[0]]}")
     return report
 

@@ -328,6 +328,14 @@ def ngrams_read(config: "PreTrainedConfig") -> "NgramScheme | None":
     return NgramScheme(*(getattr(config, name) for name in NgramScheme._fields))
 
 
+def takes_vectors(config: "PreTrainedConfig") -> bool:
+    """Whether a model of this config has word vectors, which may start from others."""
+    try:
+        return bool(embedding_width_field(config))
+    except UserError:
+        return False
+
+
 def embedding_width_field(config: "PreTrainedConfig") -> str:
     """The config field that holds the width of a word vector.
 

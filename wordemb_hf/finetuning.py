@@ -14,6 +14,7 @@ from .options import (
     BatchTokens,
     CardLanguage,
     CheckpointSteps,
+    ClassWeights,
     Compile,
     Folds,
     LabelColumn,
@@ -31,6 +32,7 @@ from .options import (
     TextColumn,
     TokenizerKindOfTask,
     Trackers,
+    Unfreezing,
     model_option,
     training_option,
 )
@@ -101,14 +103,8 @@ def finetune(
     warmup: Annotated[float, training_option("Share of the training in which it rises.", "SHARE")] = 0.05,
     weight_decay: Annotated[float, training_option("Of AdamW.", "RATE")] = 0.01,
     layer_decay: Annotated[float, training_option("A layer's rate as a share of the one above it.", "SHARE")] = 1.0,
-    unfreezing: Annotated[
-        Literal["all", "gradual", "head"],
-        typer.Option(help="What is trained: gradual is a layer more with each epoch.", rich_help_panel=TRAINING),
-    ] = "all",
-    class_weights: Annotated[
-        Literal["balanced"] | None,
-        typer.Option(help="Let rare labels count as much as frequent ones.", rich_help_panel=TRAINING),
-    ] = None,
+    unfreezing: Unfreezing = "all",
+    class_weights: ClassWeights = None,
     label_smoothing: Annotated[float, training_option("Share of the loss of all labels or words alike.", "SHARE")] = 0,
     max_grad_norm: Annotated[float, training_option("Scale gradients down to this norm; 0 for never.", "NORM")] = 1.0,
     accumulation: Annotated[int, training_option("Batches that make one step.", "N")] = 1,
@@ -143,13 +139,12 @@ def finetune(
         UserError: for data that cannot be read, a single class, an unknown label, an impossible setting, or an output
             folder with something in it.
     """
-    from .errors import UserError
+    from .errors import UserError, check_least
     from .families import check_family, check_length, make_config, parse_settings
     from .folders import check_output, place_for, share_code
     from .hub_datasets import name_of
     from .jobs import check_losses, job_for_data
     from .model_card import check_card_language
-    from .reports import told
 
     data = Path(data)
     vectors = None if vectors is None else Path(vectors)
@@ -157,12 +152,8 @@ def finetune(
     check_output(output, overwrite)
     check_card_language(card_language)
     check_family(family)
-    if batch_size < 1 or max_length < 1:
-        raise UserError(f"batch_size is {batch_size} and max_length {max_length}, but both must be at least 1")
-    if batch_tokens < 0 or seeds < 1 or folds < 0:
-        raise UserError(
-            f"batch_tokens is {batch_tokens}, folds {folds} and seeds {seeds}, but must be at least 0, 0 and 1"
-        )
+    check_least(1, batch_size=batch_size, max_length=max_length, seeds=seeds)
+    check_least(0, batch_tokens=batch_tokens, folds=folds)
     if model and (vectors or settings):
         raise UserError("--model brings its own word vectors and settings: leave --vectors and --set out")
     if encoder and (model or vectors):
@@ -194,7 +185,8 @@ def finetune(
     from accelerate import PartialState
 
     from .recipe import Recipe, follow
-    from .repetitions import Runs, over_folds, over_seeds, record, told_spreads
+    from .repetitions import check_alone, repeat
+    from .spreads import told_measured
     from .training import TrainingSettings, make_accelerator
 
     recipe = Recipe(
@@ -242,22 +234,14 @@ def finetune(
     place = {"name": (backbone or output).name, "subfolder": f"heads/{head}" if head else None}
     started = time.monotonic()
     if folds or seeds > 1:
-        runs = Runs(output, recipe, parts)
-        crossed = {"folds": over_folds(recipe, parts, folds, seeds, runs)} if folds else {}
-        measured = over_seeds(recipe, parts, output, seeds, runs, **place) | crossed
-        if PartialState().is_main_process:
-            record(output, measured)
-            runs.forget()
+        measured = repeat(recipe, parts, output, seeds, folds, **place)
     else:
+        check_alone(output, resume)
         measured = follow(recipe, parts, output, **place)
     if PartialState().is_main_process:
         if backbone is not None:
             share_code(output, backbone)
-        for name in ("dev", "test"):
-            if name in measured:
-                without_loss = {key: value for key, value in measured[name].items() if key != "loss"}
-                print(f"{translate(name)}: {told(without_loss)}")
-        for sentence in told_spreads(measured):
+        for sentence in told_measured(measured):
             print(sentence)
         seconds = f"{time.monotonic() - started:.0f}"
         print(translate("Trained in {seconds} s; the model is in {folder}.", seconds=seconds, folder=output))

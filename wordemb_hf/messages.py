@@ -104,6 +104,10 @@ CHINESE: dict[str, str] = {
     "Spearman {spearman}, Pearson {pearson} of {pairs} pairs; {missing} more have a word without a vector.": (
         "{pairs} 对词：斯皮尔曼相关系数 {spearman}，皮尔逊相关系数 {pearson}；另有 {missing} 对含有没有向量的词。"
     ),
+    "Without word vectors to start from: {families}.": "不能以给定的词向量为初始值：{families}。",
+    "Families with word vectors of their own start from those of {vectors}.": (
+        "凡自带词向量的模型，均以 {vectors} 的词向量为初始值。"
+    ),
     "{name}, seed {seed} …": "{name}，随机种子 {seed} …",
     "{name}: {figures}; {seconds} s": "{name}：{figures}；{seconds} 秒",
     "{name} is missing: {why}": "缺少 {name}：{why}",

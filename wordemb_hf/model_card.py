@@ -81,8 +81,8 @@ class ModelCardFacts:
     """Type of span, or tag → metric → value, on the split `test`, else on the last of `metrics`."""
     baseline: dict[str, float] | None = None
     """Metric → value of the baseline, on the split `test`, else on the last of `metrics`."""
-    repeated: list[tuple[str, int, str, dict[str, list[float]]]] = field(default_factory=list)
-    """`folds` or `seeds`, how many, the part (empty for what a fold held out), and by metric mean and deviation."""
+    repeated: list[tuple[str, int, str, dict[str, tuple[float, float, list[float]]]]] = field(default_factory=list)
+    """`folds` or `seeds`, how many, the part (empty for what a fold held out), and by metric mean, deviation, each."""
     baseline_name: str = "TF-IDF + logistic regression"
     settings: dict[str, Any] = field(default_factory=dict)
     examples: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -161,7 +161,7 @@ def render_card(facts: ModelCardFacts) -> str:
             above_half=_above_half(facts),
             results=_results(facts),
             score_split=_score_split(facts),
-            named=lambda metric: _plain(said(METRICS.get(metric, ("", metric))[1], facts.card_language)),
+            named=lambda metric: _named(facts, metric),
             types=_types(facts),
             transformers_range=TRANSFORMERS_RANGE,
             literal=_literal,
@@ -283,12 +283,19 @@ def _results(facts: ModelCardFacts) -> list[tuple[str, list[str], str]]:
     names = dict.fromkeys(metric for values in facts.metrics.values() for metric in values)
     return [
         (
-            _plain(said(METRICS.get(metric, ("", metric))[1], facts.card_language)),
+            _named(facts, metric),
             [_number(values.get(metric)) for values in facts.metrics.values()],
             _number((facts.baseline or {}).get(metric)),
         )
         for metric in names
     ]
+
+
+def _named(facts: ModelCardFacts, metric: str) -> str:
+    """What a table calls a metric, or that of the baseline."""
+    name = metric.removeprefix("baseline_")
+    shown = _plain(said(METRICS.get(name, ("", name))[1], facts.card_language))
+    return shown if name == metric else f"{shown} ({_plain(said(facts.baseline_name, facts.card_language))})"
 
 
 def _types(facts: ModelCardFacts) -> tuple[list[str], list[list[str]]]:

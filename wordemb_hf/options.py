@@ -67,6 +67,14 @@ LowercaseOfTask = Annotated[
 MinCount = Annotated[
     int, typer.Option(help="Leave out words that occur less often.", rich_help_panel=DATA, metavar="N")
 ]
+Unfreezing = Annotated[
+    Literal["all", "gradual", "head"],
+    typer.Option(help="What is trained: gradual is a layer more with each epoch.", rich_help_panel=TRAINING),
+]
+ClassWeights = Annotated[
+    Literal["balanced"] | None,
+    typer.Option(help="Let rare labels count as much as frequent ones.", rich_help_panel=TRAINING),
+]
 MixedPrecision = Annotated[
     Literal["no", "bf16", "fp16"] | None,
     typer.Option(help="Arithmetic of the forward pass.", show_default="the launcher's", rich_help_panel=TRAINING),

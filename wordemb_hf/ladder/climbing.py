@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 RUNNING = ".running"  # the folder of what is under way; nothing in it is needed after a kill
 
-# Trains one model, by `data`, `output`, `overwrite`, `task`, `family` and `seed` of finetune, and returns its figures.
+# Trains one model, by `family`, `data`, `output`, `overwrite`, `task` and `seed` of finetune, and returns its figures.
 Train = Callable[..., dict[str, dict[str, Any]]]
 
 

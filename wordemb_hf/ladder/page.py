@@ -130,8 +130,13 @@ def _plots(comparison: Comparison, choice: Choice | None) -> list[str]:
 
 
 def _notes(comparison: Comparison) -> list[str]:
-    settings = comparison.settings
+    settings, start = comparison.settings, comparison.settings.get("vectors")
     return [
+        *(
+            [translate("Families with word vectors of their own start from those of {vectors}.", vectors=start)]
+            if start
+            else []
+        ),
         translate(
             "Mean ± sample standard deviation; trainings of each model: {seeds}. The development part decides which of "
             "them is kept and which model is recommended; the test part decides nothing.",

@@ -2,14 +2,10 @@
 
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from ..errors import UserError
 from ..folders import check_output
@@ -185,26 +181,6 @@ def check_place(folder: Path) -> None:
             begins = file.read(100)
         if b"wordemb-hf comparison" not in begins:
             raise UserError(f"{path} is no report of a comparison: give another --output")
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Hold a comparison's folder against another one that would write to it at the same time.
-
-    Raises:
-        UserError: when another one does.
-    """
-    lock = folder.resolve().with_name(f".{folder.resolve().name}.lock")
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(lock, timeout=0):
-            try:
-                yield
-            finally:
-                with suppress(OSError):  # of Windows, where it is in use
-                    lock.unlink(missing_ok=True)
-    except Timeout:
-        raise UserError(f"another comparison is writing to {folder}: wait for it, or give another --output") from None
 
 
 def clear_place(folder: Path) -> None:
