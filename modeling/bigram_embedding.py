@@ -40,7 +40,8 @@ class BigramEmbedding(nn.Module):
         # The pair that a token begins is the one that the next token ends, wherever that stands.
         length = mask.shape[1]
         places = torch.arange(length, device=mask.device).expand_as(mask)
-        nearest = places.where(mask, length).flip(1).cummin(1).values.flip(1)  # (batch, length): the token from here on
+        # (batch, length): the token from here on. The least of what follows, as a largest: ONNX has no cummin.
+        nearest = -(-places.where(mask, length)).flip(1).cummax(1).values.flip(1)
         behind = nn.functional.pad(nearest[:, 1:], (0, 1), value=length)
         begins = ends.gather(1, behind.clamp(max=length - 1))
         pairs = torch.stack([ends, begins], dim=2)  # (batch, length, 2)

@@ -194,6 +194,11 @@ class BiLSTMForMaskedLM(BiLSTMPreTrainedModel):
                 f"num_hidden_layers is {config.num_hidden_layers}, but a cloze model has 1: a second layer would see "
                 "the word that it is to predict"
             )
+        if config.num_bigram_buckets:
+            raise ValueError(
+                f"num_bigram_buckets is {config.num_bigram_buckets}, but must be 0 for a cloze model: a pair would tell "
+                "the word that it is to predict"
+            )
         self.bilstm = BiLSTMModel(config, add_pooling_layer=False)
         self.cloze = nn.Sequential(
             nn.Linear(config.hidden_size, config.hidden_size),

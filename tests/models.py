@@ -83,6 +83,7 @@ class Family:
     Args:
         name: as in `modeling_<name>.py`.
         variants: a tiny config for each of the family's data-flows.
+        excluded: variants and the classes that cannot have them.
         refused: config fields with an impossible value; wrong types are tried for every field anyway.
         sees_context: whether a token's vector depends on its neighbours, and a text's on the order of its words.
         frozen: parameters that are never trained, by variant or Auto class, as named in the backbone.
@@ -113,6 +114,7 @@ class Family:
     sees_masks: bool = False
     counts_words: bool = False
     mixes_layers: bool = False
+    excluded: frozenset[tuple[str, str]] = frozenset()
     takes_vectors: bool = True
     inputs: dict[str, Callable[[Tensor], Batch]] = field(default_factory=dict)
     look_up: Callable[[PreTrainedModel, Batch], Tensor] = lambda model, batch: model.get_input_embeddings()(
@@ -359,6 +361,7 @@ FAMILIES = [
             ("initializer_range", -0.1),
             ("pad_token_id", -1),
         ],
+        excluded=frozenset({("pairs", "AutoModelForMaskedLM")}),
         sees_context=True,
         inputs={"max": _spelling, "attention": _spelling},
         prepare=_spell_words,
@@ -645,4 +648,5 @@ CASES = [
     for family in FAMILIES
     for variant in family.variants
     for auto_class in family.auto_classes
+    if (variant, auto_class) not in family.excluded
 ]
