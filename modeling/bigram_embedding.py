@@ -37,13 +37,12 @@ class BigramEmbedding(nn.Module):
         if input_ids is None or input_ids.shape[1] == 0:
             return table.weight.new_zeros(*mask.shape, 2 * table.embedding_dim)
         ends, ended = hash_bigrams(input_ids.long(), mask, table.num_embeddings)  # (batch, length)
-        # The pair that a token begins is the one that the next token ends, wherever that stands.
-        length = mask.shape[1]
-        places = torch.arange(length, device=mask.device).expand_as(mask)
-        # (batch, length): the token from here on. The least of what follows, as a largest: ONNX has no cummin.
-        nearest = -(-places.where(mask, length)).flip(1).cummax(1).values.flip(1)
-        behind = nn.functional.pad(nearest[:, 1:], (0, 1), value=length)
-        begins = ends.gather(1, behind.clamp(max=length - 1))
+        # The pair that a token begins is the one that the next token ends, wherever that stands: seen from the end,
+        # the latest one before.
+        places = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)  # (batch, length)
+        latest = places.where(mask.flip(1), -1).cummax(1).values
+        following = nn.functional.pad(latest[:, :-1], (1, 0), value=-1)
+        begins = ends.flip(1).gather(1, following.clamp(min=0)).flip(1)
         pairs = torch.stack([ends, begins], dim=2)  # (batch, length, 2)
-        known = torch.stack([ended, mask & (behind < length)], dim=2).unsqueeze(-1)
+        known = torch.stack([ended, mask & (following >= 0).flip(1)], dim=2).unsqueeze(-1)
         return table(pairs).masked_fill(~known, 0.0).flatten(2)

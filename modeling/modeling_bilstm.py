@@ -196,8 +196,8 @@ class BiLSTMForMaskedLM(BiLSTMPreTrainedModel):
             )
         if config.num_bigram_buckets:
             raise ValueError(
-                f"num_bigram_buckets is {config.num_bigram_buckets}, but must be 0 for a cloze model: a pair would tell "
-                "the word that it is to predict"
+                f"num_bigram_buckets is {config.num_bigram_buckets}, but a cloze model has 0: a pair would tell the "
+                "word that it is to predict"
             )
         self.bilstm = BiLSTMModel(config, add_pooling_layer=False)
         self.cloze = nn.Sequential(
