@@ -47,8 +47,8 @@ class Runs:
         self.folder = _folder_of(output)
         self._alone = PartialState().is_main_process
         text = json.dumps(asdict(parts), ensure_ascii=False).encode("utf-8", "surrogatepass")
-        given = {"version": __version__, "data": hashlib.blake2b(text, digest_size=16).hexdigest()}
-        given |= {"folds": folds, "seed": recipe.training.seed}
+        data = hashlib.blake2b(text, digest_size=16).hexdigest()
+        given = {"version": __version__, "data": data, "folds": folds, "seed": recipe.training.seed}
         self._described = json.loads(json.dumps({**given, **recipe.described()}, default=str))
         self._known: dict[str, Measured] = {}
         if recipe.resume == "never" and self._alone:
