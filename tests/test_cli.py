@@ -207,7 +207,7 @@ def test_a_corpus_that_cannot_be_used(refused, name, content, sentence):
         ("--accumulation 0", "accumulation is 0, but must be at least 1"),
         ("--patience -1", "patience is -1, but must be at least 0"),
         ("--batch-size 0", "batch_size is 0"),
-        ("--max-length 0", "max_length 0"),
+        ("--max-length 0", "max_length is 0"),
         ("--min-count 0", "min_count must be at least 1, not 0"),
         ("--seed -1", "seed is -1, but must be at least 0"),
         ("--model a --vectors b", "leave --vectors and --set out"),
