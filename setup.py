@@ -52,6 +52,7 @@ setup(
         # Releases from the time of numpy 2 on.
         "datasets>=4.0",
         "evaluate>=0.4.6",
+        "filelock>=3.13",
         "matplotlib>=3.9",
         "numpy>=2.0",
         "sacrebleu>=2.4",
@@ -76,6 +77,10 @@ setup(
         "gpu": ["triton>=3.4; sys_platform == 'linux'"],
         # The engine of word2vec; the first release that takes Python 3.13 and numpy 2.1.
         "fast": ["numba>=0.61"],
+        # A CRF on features of words, beside which `compare` puts taggers.
+        "crf": ["python-crfsuite>=0.9.11"],
+        # What draws a training while it runs; or trackio, or wandb.
+        "trackers": ["tensorboard>=2.19"],
         # Vector files that end in .zst.
         "zst": ["zstandard>=0.22"],
         "dev": [
@@ -90,8 +95,10 @@ setup(
             "onnxscript>=0.5.3",
             "pytest>=8.3",
             "pytest-xdist>=3.6",
+            "python-crfsuite>=0.9.11",
             "ruff>=0.9",
             "sentence-transformers>=6.2",
+            "tensorboard>=2.19",
             # The packaging test builds without isolation, so that it needs no network.
             "setuptools>=77.0.3",
             "types-PyYAML",

@@ -9,15 +9,22 @@ import time
 from collections.abc import Callable
 
 
-def compare(rivals: dict[str, Callable[[], object]], repeats: int = 7) -> dict[str, tuple[float, float]]:
-    """Median wall seconds and CPU seconds of each rival, after a first run that does not count."""
+def compare(
+    rivals: dict[str, Callable[[], object]], repeats: int = 7, between: Callable[[str], object] = lambda name: None
+) -> dict[str, tuple[float, float]]:
+    """Median wall seconds and CPU seconds of each rival, after a first run that does not count.
+
+    `between` is called after each run with the rival's name, and its time is nobody's.
+    """
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in rivals}
     for turn in range(repeats + 1):
         for name, run in rivals.items():
             wall, cpu = time.perf_counter(), time.process_time()
             run()
+            took = time.perf_counter() - wall, time.process_time() - cpu
             if turn:
-                times[name].append((time.perf_counter() - wall, time.process_time() - cpu))
+                times[name].append(took)
+            between(name)
     return {
         name: (statistics.median(wall for wall, _ in runs), statistics.median(cpu for _, cpu in runs))
         for name, runs in times.items()

@@ -25,6 +25,9 @@ class BiLSTMConfig(PreTrainedConfig):
         character_embedding_size: width of a character's vector.
         character_hidden_size: width of what the spelling adds to the word vector; even for `lstm`.
         max_characters: length of a spelling, its two boundaries included; longer words are cut.
+        num_bigram_buckets: pairs of adjacent tokens have vectors too, hashed into so many; 0 for none. They serve texts
+            that are read in characters (Chen et al. 2015).
+        bigram_embedding_size: width of a pair's vector; a token has that of the pair before and of the pair behind.
         tag_decoder: each tag by itself (`softmax`), or the best sequence of all (`crf`, Huang et al. 2015).
         embedding_dropout: probability of zeroing a component of what enters the first layer in training.
         hidden_dropout_prob: the same between layers.
@@ -49,6 +52,8 @@ class BiLSTMConfig(PreTrainedConfig):
     character_embedding_size: int = 30
     character_hidden_size: int = 50
     max_characters: int = 30
+    num_bigram_buckets: int = 0
+    bigram_embedding_size: int = 50
     tag_decoder: Literal["softmax", "crf"] = "softmax"
     embedding_dropout: float | int = 0.0
     hidden_dropout_prob: float | int = 0.0
@@ -64,6 +69,11 @@ class BiLSTMConfig(PreTrainedConfig):
         for field in (*fields, "character_embedding_size"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} is {getattr(self, field)}, but must be at least 1")
+        if self.num_bigram_buckets < 0 or self.bigram_embedding_size < 1:
+            raise ValueError(
+                f"num_bigram_buckets is {self.num_bigram_buckets} and bigram_embedding_size "
+                f"{self.bigram_embedding_size}, but must be at least 0 and at least 1"
+            )
         if self.max_characters < 3:
             raise ValueError(f"max_characters is {self.max_characters}, but must be at least 3: two are boundaries")
         halved = ("hidden_size", "character_hidden_size") if self.character_encoder == "lstm" else ("hidden_size",)

@@ -17,6 +17,9 @@ class TextCNNConfig(PreTrainedConfig):
         filter_sizes: widths of the windows, in tokens.
         embedding_mode: `rand` (random vectors, trained), `static` (given vectors, frozen), `non-static` (given vectors,
             trained) or `multichannel` (both copies side by side).
+        num_bigram_buckets: pairs of adjacent tokens have vectors too, hashed into so many; 0 for none. They serve texts
+            that are read in characters (Chen et al. 2015).
+        bigram_embedding_size: width of a pair's vector; a token has that of the pair before and of the pair behind.
         hidden_act: what follows the convolution: `relu`, `tanh` or `gelu`.
         embedding_dropout: probability of zeroing a component of a word vector in training.
         classifier_dropout: probability of zeroing a component before the head in training.
@@ -30,6 +33,8 @@ class TextCNNConfig(PreTrainedConfig):
     num_filters: int = 100
     filter_sizes: list[int] | tuple[int, ...] = (3, 4, 5)
     embedding_mode: Literal["rand", "static", "non-static", "multichannel"] = "rand"
+    num_bigram_buckets: int = 0
+    bigram_embedding_size: int = 50
     hidden_act: Literal["relu", "tanh", "gelu"] = "relu"
     embedding_dropout: float | int = 0.0
     classifier_dropout: float | int = 0.5
@@ -50,6 +55,11 @@ class TextCNNConfig(PreTrainedConfig):
         for field in ("vocab_size", "embedding_size", "num_filters"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} is {getattr(self, field)}, but must be at least 1")
+        if self.num_bigram_buckets < 0 or self.bigram_embedding_size < 1:
+            raise ValueError(
+                f"num_bigram_buckets is {self.num_bigram_buckets} and bigram_embedding_size "
+                f"{self.bigram_embedding_size}, but must be at least 0 and at least 1"
+            )
         if not self.filter_sizes or min(self.filter_sizes) < 1:
             raise ValueError(f"filter_sizes is {self.filter_sizes}, but must hold one or more widths of at least 1")
         if self.pad_token_id is not None and not 0 <= self.pad_token_id < self.vocab_size:

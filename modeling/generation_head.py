@@ -63,6 +63,7 @@ class ConditionalGenerationHead(_Mixin):
         use_cache: bool | None = None,
         labels: Tensor | None = None,
         logits_to_keep: int | None = None,
+        smoothing: float = 0.0,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         **kwargs,
@@ -75,6 +76,8 @@ class ConditionalGenerationHead(_Mixin):
             labels: the target itself, its end included, `(batch, length)`, -100 where there is nothing to learn;
                 without `decoder_input_ids` the decoder reads it shifted right.
             logits_to_keep: scores of so many last tokens; 0 for all.
+            smoothing: what share of each token's weight in the loss goes to all tokens alike; for training. Trainer
+                takes whatever is named like labels for labels.
 
         Returns:
             With labels `loss`, without them, or where `logits_to_keep` asks for them, `logits (batch, length,
@@ -108,7 +111,9 @@ class ConditionalGenerationHead(_Mixin):
         states, loss, logits = outputs.last_hidden_state, None, None
         if labels is not None:
             head = self.lm_head
-            loss = chunked_cross_entropy(states.flatten(0, 1), head.weight, head.bias, labels.flatten())
+            loss = chunked_cross_entropy(
+                states.flatten(0, 1), head.weight, head.bias, labels.flatten(), label_smoothing=smoothing
+            )
         if labels is None or logits_to_keep is not None:
             logits = self.lm_head(states[:, -logits_to_keep:] if logits_to_keep else states)
         return Seq2SeqLMOutput(

@@ -14,6 +14,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling, MaskedLMOu
 from transformers.utils.generic import can_return_tuple
 
 from .attention import AttentionPooling, attention_penalty
+from .bigram_embedding import BigramEmbedding
 from .char_bilstm import CharacterBiLSTM
 from .char_cnn import CharacterCNN
 from .configuration_bilstm import BiLSTMConfig
@@ -76,6 +77,9 @@ class BiLSTMModel(BiLSTMPreTrainedModel):
             self.spelling = SpellingTable(config.vocab_size, config.max_characters)
             self.character_encoder = _character_encoder(config)
             width += config.character_hidden_size
+        if config.num_bigram_buckets:
+            self.bigrams = BigramEmbedding(config.num_bigram_buckets, config.bigram_embedding_size)
+            width += 2 * config.bigram_embedding_size
         self.dropout = make_dropout(config.embedding_dropout, config.dropout_type)
         self.layers = RecurrentStack(
             cell_type="lstm",
@@ -125,6 +129,8 @@ class BiLSTMModel(BiLSTMPreTrainedModel):
         )
         if self.config.character_encoder != "none":
             embedded = self._add_spelling(embedded, mask, input_ids, character_ids)
+        if self.config.num_bigram_buckets:
+            embedded = torch.cat([embedded, self.bigrams(input_ids, mask)], dim=-1)
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
         outputs = self.layers(self.dropout(embedded), mask, all_layers=output_hidden_states)
@@ -187,6 +193,11 @@ class BiLSTMForMaskedLM(BiLSTMPreTrainedModel):
             raise ValueError(
                 f"num_hidden_layers is {config.num_hidden_layers}, but a cloze model has 1: a second layer would see "
                 "the word that it is to predict"
+            )
+        if config.num_bigram_buckets:
+            raise ValueError(
+                f"num_bigram_buckets is {config.num_bigram_buckets}, but a cloze model has 0: a pair would tell the "
+                "word that it is to predict"
             )
         self.bilstm = BiLSTMModel(config, add_pooling_layer=False)
         self.cloze = nn.Sequential(

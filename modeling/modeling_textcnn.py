@@ -18,6 +18,7 @@ from transformers.activations import ACT2FN
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils.generic import can_return_tuple
 
+from .bigram_embedding import BigramEmbedding
 from .configuration_textcnn import TextCNNConfig
 from .convolution import ParallelConvolutions
 from .embeddings import embed_words, given_length
@@ -76,9 +77,13 @@ class TextCNNModel(TextCNNPreTrainedModel):
         if config.embedding_mode == "multichannel":
             self.static_embeddings = nn.Embedding(config.vocab_size, config.embedding_size)
             channels = 2
+        width = channels * config.embedding_size
+        if config.num_bigram_buckets:
+            self.bigrams = BigramEmbedding(config.num_bigram_buckets, config.bigram_embedding_size)
+            width += 2 * config.bigram_embedding_size
         self.dropout = nn.Dropout(config.embedding_dropout)
         self.convolutions = ParallelConvolutions(
-            input_size=channels * config.embedding_size,
+            input_size=width,
             num_filters=config.num_filters,
             filter_sizes=config.filter_sizes,
         )
@@ -127,6 +132,8 @@ class TextCNNModel(TextCNNPreTrainedModel):
         if self.config.embedding_mode == "multichannel":
             static, _ = embed_words(self.static_embeddings, input_ids, attention_mask, inputs_embeds, pad)
             channels = torch.cat([static, embedded], dim=-1)  # (batch, length, 2 * embedding_size)
+        if self.config.num_bigram_buckets:
+            channels = torch.cat([channels, self.bigrams(input_ids, mask)], dim=-1)
         features = self.activation(self.convolutions(self.dropout(channels)))  # (batch, length, hidden_size)
         features = features.masked_fill(~mask.unsqueeze(-1), 0.0)
         pooled = masked_max(features, mask)  # (batch, hidden_size)

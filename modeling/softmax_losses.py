@@ -10,7 +10,12 @@ _IGNORED = -100
 
 
 def chunked_cross_entropy(
-    hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, chunk_size: int | None = None
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    labels: Tensor,
+    chunk_size: int | None = None,
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     """Mean cross-entropy of a softmax over `hidden @ weight.T + bias`, a few rows at a time.
 
@@ -24,6 +29,7 @@ def chunked_cross_entropy(
         bias: `(vocabulary,)` or `None`.
         labels: the words to predict, `(rows,)`; -100 for none.
         chunk_size: rows at a time; chosen by the size of the vocabulary if missing.
+        label_smoothing: what share of the right word's weight goes to all words alike (Szegedy et al. 2016, section 7).
 
     Returns:
         A scalar in float32; 0 when there is nothing to predict.
@@ -35,7 +41,7 @@ def chunked_cross_entropy(
         dtype = torch.get_autocast_dtype(device)
         hidden, weight = hidden.to(dtype), weight.to(dtype)
     with torch.autocast(device, enabled=False):
-        loss: Tensor = _ChunkedCrossEntropy.apply(hidden, weight, bias, labels, chunk_size)
+        loss: Tensor = _ChunkedCrossEntropy.apply(hidden, weight, bias, labels, chunk_size, label_smoothing)
     return loss
 
 
@@ -43,7 +49,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     """`chunked_cross_entropy`: both the loss and its gradients are made in the forward pass."""
 
     @staticmethod
-    def forward(ctx, hidden, weight, bias, labels, chunk_size):
+    def forward(ctx, hidden, weight, bias, labels, chunk_size, smoothing):
         wanted = ctx.needs_input_grad
         gradients = [
             torch.empty_like(hidden) if wanted[0] else None,
@@ -60,9 +66,17 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             if bias is not None:
                 scores += bias
             total = scores.logsumexp(1, keepdim=True)
-            loss += ((total - scores.gather(1, target)).squeeze(1) * counted[rows]).sum()
+            reached = scores.gather(1, target)
+            if smoothing:
+                reached = (1.0 - smoothing) * reached + smoothing * scores.mean(1, keepdim=True)
+            loss += ((total - reached).squeeze(1) * counted[rows]).sum()
             if any(gradient is not None for gradient in gradients):
-                _add_gradients(gradients, rows, scores, total, target, counted[rows] / count, hidden, weight)
+                # From here on, the scores are their own gradient.
+                scores = scores.sub_(total).exp_()
+                if smoothing:
+                    scores -= smoothing / scores.shape[1]
+                scores.scatter_add_(1, target, torch.full_like(target, smoothing - 1.0, dtype=scores.dtype))
+                _add_gradients(gradients, rows, scores, counted[rows] / count, hidden, weight)
         ctx.save_for_backward(*gradients)
         ctx.weight_dtype = weight.dtype
         return loss / count
@@ -71,13 +85,11 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient):
         hidden, weight, bias = (None if saved is None else saved * gradient for saved in ctx.saved_tensors)
-        return hidden, None if weight is None else weight.to(ctx.weight_dtype), bias, None, None
+        return hidden, None if weight is None else weight.to(ctx.weight_dtype), bias, None, None, None
 
 
-def _add_gradients(gradients, rows, scores, total, target, share, hidden, weight) -> None:
-    """Turn the scores of a chunk into their gradient, in place, and pass it on; `share` is each row's, `(chunk,)`."""
-    scores = scores.sub_(total).exp_()
-    scores.scatter_add_(1, target, torch.full_like(target, -1, dtype=scores.dtype))
+def _add_gradients(gradients, rows, scores, share, hidden, weight) -> None:
+    """Pass the gradient of the scores of a chunk on, times the `share` of each row, `(chunk,)`."""
     scores *= share.unsqueeze(1)
     if gradients[2] is not None:
         gradients[2] += scores.sum(0)

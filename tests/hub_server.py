@@ -429,22 +429,23 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 _NAME, _PART, _REST = r"([^/]+/[^/]+)", r"([^/]+)", r"(.+)"
+_KIND = "(?:models|datasets)"
 ROUTES: list[tuple[str, str, Callable[..., None]]] = [
     ("GET", "/api/whoami-v2", _Handler.whoami),
     ("POST", "/api/validate-yaml", _Handler.validate),
     ("POST", "/api/repos/create", _Handler.create),
     ("DELETE", "/api/repos/delete", _Handler.delete),
-    ("GET", f"/api/models/{_NAME}(?:/revision/{_PART})?", _Handler.info),
-    ("GET", f"/api/models/{_NAME}/refs", _Handler.refs),
-    ("GET", f"/api/models/{_NAME}/tree/{_PART}(?:/{_REST})?", _Handler.tree),
-    ("POST", f"/api/models/{_NAME}/paths-info/{_PART}", _Handler.paths_info),
+    ("GET", f"/api/{_KIND}/{_NAME}(?:/revision/{_PART})?", _Handler.info),
+    ("GET", f"/api/{_KIND}/{_NAME}/refs", _Handler.refs),
+    ("GET", f"/api/{_KIND}/{_NAME}/tree/{_PART}(?:/{_REST})?", _Handler.tree),
+    ("POST", f"/api/{_KIND}/{_NAME}/paths-info/{_PART}", _Handler.paths_info),
     ("POST", f"/api/models/{_NAME}/branch/{_PART}", _Handler.branch),
     ("POST", f"/api/models/{_NAME}/preupload/{_PART}", _Handler.preupload),
     ("POST", f"/api/models/{_NAME}/commit/{_PART}", _Handler.commit),
     ("POST", rf"/{_NAME}\.git/info/lfs/objects/batch", _Handler.lfs_batch),
     ("PUT", f"/lfs/{_PART}", _Handler.lfs_put),
     ("POST", f"/lfs/{_PART}/verify", _Handler.lfs_verify),
-    ("GET", f"/{_NAME}/resolve/{_PART}/{_REST}", _Handler.resolve),
+    ("GET", f"/(?:datasets/)?{_NAME}/resolve/{_PART}/{_REST}", _Handler.resolve),
     ("GET", f"/cdn/{_PART}/{_REST}", _Handler.cdn),
 ]
 

@@ -83,6 +83,7 @@ class Family:
     Args:
         name: as in `modeling_<name>.py`.
         variants: a tiny config for each of the family's data-flows.
+        excluded: variants and the classes that cannot have them.
         refused: config fields with an impossible value; wrong types are tried for every field anyway.
         sees_context: whether a token's vector depends on its neighbours, and a text's on the order of its words.
         frozen: parameters that are never trained, by variant or Auto class, as named in the backbone.
@@ -113,6 +114,7 @@ class Family:
     sees_masks: bool = False
     counts_words: bool = False
     mixes_layers: bool = False
+    excluded: frozenset[tuple[str, str]] = frozenset()
     takes_vectors: bool = True
     inputs: dict[str, Callable[[Tensor], Batch]] = field(default_factory=dict)
     look_up: Callable[[PreTrainedModel, Batch], Tensor] = lambda model, batch: model.get_input_embeddings()(
@@ -322,6 +324,7 @@ FAMILIES = [
         name="bilstm",
         variants={
             "last": {**BILSTM, "pooling": "last", "attention_hops": 2},
+            "pairs": {**BILSTM, "num_bigram_buckets": 50, "bigram_embedding_size": 3},
             "max": {**BILSTM, "character_encoder": "lstm", "dropout_type": "variational"},
             "attention": {
                 **BILSTM,
@@ -348,6 +351,8 @@ FAMILIES = [
             ("character_embedding_size", 0),
             ("character_hidden_size", 0),
             ("max_characters", 2),
+            ("num_bigram_buckets", -1),
+            ("bigram_embedding_size", 0),
             ("tag_decoder", "viterbi"),
             ("embedding_dropout", 1),
             ("hidden_dropout_prob", -0.1),
@@ -356,6 +361,7 @@ FAMILIES = [
             ("initializer_range", -0.1),
             ("pad_token_id", -1),
         ],
+        excluded=frozenset({("pairs", "AutoModelForMaskedLM")}),
         sees_context=True,
         inputs={"max": _spelling, "attention": _spelling},
         prepare=_spell_words,
@@ -442,7 +448,8 @@ FAMILIES = [
     Family(
         name="textcnn",
         variants={
-            mode: {**TEXTCNN, "embedding_mode": mode} for mode in ("rand", "static", "non-static", "multichannel")
+            **{mode: {**TEXTCNN, "embedding_mode": mode} for mode in ("rand", "static", "non-static", "multichannel")},
+            "pairs": {**TEXTCNN, "num_bigram_buckets": 50, "bigram_embedding_size": 3},
         },
         refused=[
             ("vocab_size", 0),
@@ -452,6 +459,8 @@ FAMILIES = [
             ("filter_sizes", [3, 0]),
             ("embedding_mode", "frozen"),
             ("hidden_act", "swish"),
+            ("num_bigram_buckets", -1),
+            ("bigram_embedding_size", 0),
             ("embedding_dropout", -0.1),
             ("classifier_dropout", 1.0),
             ("classifier_dropout", float("nan")),
@@ -639,4 +648,5 @@ CASES = [
     for family in FAMILIES
     for variant in family.variants
     for auto_class in family.auto_classes
+    if (variant, auto_class) not in family.excluded
 ]

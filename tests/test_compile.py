@@ -9,6 +9,9 @@ import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file
+
+import wordemb_hf
 
 from .models import CASES
 
@@ -43,3 +46,15 @@ def test_compiled_is_the_same(case):
             actual, expected = compiled(**batch), model(**batch)
             assert actual.keys() == expected.keys()
             torch.testing.assert_close(actual.to_tuple(), expected.to_tuple(), rtol=1e-5, atol=1e-5)
+
+
+def test_a_compiled_training_leaves_a_plain_model(tmp_path):
+    torch.compiler.reset()
+    rows = [f"{label}\t{' '.join([label] * length)}\n" for length in (1, 2, 3, 4) for label in ("good", "bad")] * 3
+    (tmp_path / "texts.tsv").write_text("".join(rows))
+    small = {"settings": ["embedding_size=4", "num_filters=2"], "epochs": 3, "batch_size": 4}
+    compiled = wordemb_hf.finetune(tmp_path / "texts.tsv", tmp_path / "compiled", compile=True, **small)
+    plain = wordemb_hf.finetune(tmp_path / "texts.tsv", tmp_path / "plain", **small)
+    assert compiled["dev"]["loss"] == pytest.approx(plain["dev"]["loss"], abs=0.05)  # other random numbers for dropout
+    names = [load_file(tmp_path / name / "model.safetensors").keys() for name in ("compiled", "plain")]
+    assert names[0] == names[1]

@@ -83,7 +83,11 @@ def test_json_has_integers_and_names_of_its_own(tmp_path):
     ("name", "content", "sentence"),
     [
         ("missing.conll", None, "no such file: "),
-        ("a.docx", "x", "has an unknown extension: .conll, .bio, .bmes, .iob, .jsonl, .txt, .tsv are read, each also "),
+        (
+            "a.docx",
+            "x",
+            "has an unknown extension: .conll, .bio, .bmes, .iob, .jsonl, .parquet, .txt, .tsv are read, text also ",
+        ),
         ("a.conll", "", "is empty: it holds no sentence"),
         ("a.conll", "-DOCSTART- O\n\n", "is empty: it holds no sentence"),
         ("a.conll", "a\tO\n\nb\n", r"a\.conll, line 3, sentence 2: no tag for 'b'; a line is word<TAB>tag"),

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from wordemb_hf import corpus
+from wordemb_hf import records
 from wordemb_hf.corpus import Examples, label_names, read_examples, read_splits, read_texts
 from wordemb_hf.errors import UserError
 
@@ -147,7 +147,7 @@ UTF16 = "some text\n".encode("utf-16")
         ("a.txt", " \n\n", "is empty"),
         ("a.csv", "", "is empty"),
         ("a.csv", "text\n", "is empty"),
-        ("a.pdf", "x", r"unknown extension: \.txt, \.jsonl, \.csv, \.tsv are read, each also with \.gz"),
+        ("a.pdf", "x", r"unknown extension: \.txt, \.jsonl, \.csv, \.tsv, \.parquet are read, text also as \.gz"),
         ("a.gz", "x", "unknown extension"),
         ("a.txt", b"good\nb\xffd\n", r"a\.txt, line 2, byte 6: not UTF-8"),
         ("a.txt", b"\xef\xbb\xbfb\xffd\n", r"line 1, byte 4: not UTF-8"),
@@ -184,7 +184,7 @@ def test_what_is_wrong_with_documents(tmp_path, name, content, sentence):
         ("a.jsonl", '{"text": "a", "label": 1.5}', "label must be a string or an integer, not a number"),
         ("a.jsonl", '{"text": "a", "label": [1]}', "not an array"),
         ("a.tsv", "", "is empty: it holds no example"),
-        ("a.txt", "one\n", r"unknown extension: \.tsv, \.csv, \.jsonl are read"),
+        ("a.txt", "one\n", r"unknown extension: \.tsv, \.csv, \.jsonl, \.parquet are read"),
     ],
 )
 def test_what_is_wrong_with_examples(tmp_path, name, content, sentence):
@@ -214,7 +214,7 @@ def test_damaged_gz(tmp_path, damage):
 
 
 def test_a_line_without_end_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(corpus, "MAX_LINE", 1 << 20)
+    monkeypatch.setattr(records, "MAX_LINE", 1 << 20)
     with pytest.raises(UserError, match="line 2: longer than 1 MiB"):
         list(read_texts(write(tmp_path / "a.txt.gz", "one\n" + "x" * (2 << 20))))
 
@@ -264,7 +264,7 @@ def test_a_class_never_leaves_the_training_part(tmp_path):
 
 
 def test_what_is_wrong_with_parts(tmp_path):
-    with pytest.raises(UserError, match=r"has no training part: train\.tsv, train\.csv, train\.jsonl or \.gz"):
+    with pytest.raises(UserError, match=r"has no training part: train\.tsv, train\.csv, train\.jsonl, train\.parq"):
         read_splits(tmp_path)
     train = write(tmp_path / "train.tsv", labelled(30))
     write(tmp_path / "dev.tsv", "c7\tx\n")

@@ -13,11 +13,11 @@ from wordemb_hf.tokenization.ngram_hashing import NgramScheme
 
 pytest.importorskip("numba", reason="the scanner needs the extra `fast`")
 
-from wordemb_hf import corpus
+from wordemb_hf import kept_ids, records
 from wordemb_hf.corpus import read_texts
 from wordemb_hf.errors import UserError
 from wordemb_hf.vocabulary import build_tokenizer, encode_corpus, extend_tokenizer
-from wordemb_hf.word2vec import corpus_ids, kept_ids, text_pieces, text_scanner
+from wordemb_hf.word2vec import corpus_ids, text_pieces, text_scanner
 from wordemb_hf.word2vec.corpus_ids import index_corpus
 
 ENGLISH = (
@@ -248,7 +248,7 @@ def test_a_damaged_gzip_file(tmp_path):
 @pytest.mark.parametrize("extra", [0, 1])
 @pytest.mark.parametrize("name", ["a.txt", "a.txt.gz"])
 def test_the_longest_line(tmp_path, monkeypatch, name, extra):
-    for module in (corpus, text_pieces):
+    for module in (records, text_pieces):
         monkeypatch.setattr(module, "MAX_LINE", 300)
     monkeypatch.setattr(text_scanner.ChunkTable.scan, "__defaults__", (297,))
     path = write(tmp_path / name, "short\n" + "x" * (298 + extra) + " \n")
@@ -422,7 +422,7 @@ def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch, name):
         (folder / name).symlink_to("/dev/full")
         return folder
 
-    monkeypatch.setattr(corpus_ids, "_work_folder", made)
+    monkeypatch.setattr(kept_ids, "work_folder", made)
     with pytest.raises(UserError, match=r"cannot be written in .*ids \(No space left on device\): make room, or set W"):
         index_corpus(write(tmp_path / "a.txt", "a b a\n"), min_count=1, threads=1)
     assert not folder.exists()

@@ -36,7 +36,7 @@ from wordemb_hf.explain.alignment import alignment, attention_panels
 from wordemb_hf.explain.decision import decision_of
 from wordemb_hf.explain.drawing import write_drawing
 from wordemb_hf.explain.gates import gates_of
-from wordemb_hf.explain.page import write_page
+from wordemb_hf.explain.page import write_panels
 from wordemb_hf.explain.panels import Highlights, Matrix, shown
 from wordemb_hf.explain.reading import read
 from wordemb_hf.explain.windows import windows_of
@@ -287,7 +287,7 @@ def hostile_panels():
 
 
 def test_a_page_needs_nothing_else_and_every_text_in_it_is_escaped(tmp_path):
-    write_page(HOSTILE[0], hostile_panels(), tmp_path / "out.html")
+    write_panels(HOSTILE[0], hostile_panels(), tmp_path / "out.html")
     page = (tmp_path / "out.html").read_text(encoding="utf-8")
     tags = {"html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "span", "div", "table", "thead"}
     assert set(re.findall(r"<(\w+)", page)) <= tags | {"tbody", "tr", "th", "td"}

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import (
     AutoModel,
     AutoModelForCausalLM,
@@ -199,3 +200,19 @@ def test_fine_tuning_goes_on_from_the_language_model(trained, tmp_path):
         learning_rate=0.002 if family.startswith("transformer") else 0.01,
     )
     assert measured["dev"]["accuracy"] == 1.0
+
+
+def test_pre_training_goes_on_from_the_language_model(trained, tmp_path):
+    family, language, folder = trained
+    model = str(folder / "model")
+    corpus = write_corpus(tmp_path, language, 60, seed=5)
+    same = wordemb_hf.pretrain(corpus, tmp_path / "same", family=family, model=model, epochs=0)
+    before, after = (load_file(place / "model.safetensors") for place in (folder / "model", same))
+    assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+    further = wordemb_hf.pretrain(
+        corpus, tmp_path / "further", family=family, model=model, epochs=2, learning_rate=1e-3
+    )
+    assert (further / "tokenizer.json").read_bytes() == (folder / "model" / "tokenizer.json").read_bytes()
+    if family != "transformer_seq2seq":  # which cannot be evaluated on plain text
+        first, second = (wordemb_hf.evaluate(str(place), corpus)["loss"] for place in (model, further))
+        assert second < first

@@ -3,11 +3,13 @@
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from accelerate.commands.config.config_args import ClusterConfig
 from safetensors.torch import load_file
 
 import wordemb_hf
@@ -89,8 +91,22 @@ def test_accelerate_launch_gives_the_same_folder(data, alone, tmp_path):
     assert (tmp_path / "model" / "metrics.json").read_bytes() == (alone / "metrics.json").read_bytes()
 
 
+@pytest.mark.parametrize("file", sorted((ROOT / "scripts" / "accelerate").iterdir()), ids=lambda file: file.stem)
+def test_accelerate_understands_the_configs(file, data, alone, tmp_path):
+    assert ClusterConfig.from_yaml_file(file).num_processes >= 1
+    if file.stem == "cpu":  # the one that every machine can follow
+        launch = [*ONE[:1], "--config_file", file, ROOT / "scripts" / "finetune.py"]
+        arguments = [*launch, "--data", data, "--output", tmp_path / "model", *FINETUNE]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        subprocess.run([sys.executable, "-m", *map(str, arguments)], check=True, env=environment, timeout=300)
+        assert names(tmp_path / "model") == names(alone)
+
+
 def test_two_processes_fine_tune_one_model(data, alone, tmp_path):
-    printed = launch(TWO, "finetune.py", "--data", data, "--output", tmp_path / "model", *FINETUNE)
+    watched = ["--tracker", "tensorboard", "--logging-dir", tmp_path / "logs"]
+    printed = launch(TWO, "finetune.py", "--data", data, "--output", tmp_path / "model", *FINETUNE, *watched)
+    assert list((tmp_path / "logs" / "model").glob("*tfevents*"))
+    shutil.rmtree(tmp_path / "logs")
     for sentence in ("90 texts to train on, 30 for development, 31 for the test; 3 labels", "test: acc", "Trained in"):
         assert printed.count(sentence) == 1
     assert names(tmp_path) == ["model"]
@@ -138,3 +154,13 @@ def test_every_verb_is_a_script(verb):
         [sys.executable, script, "--help"], capture_output=True, text=True, encoding="utf-8", check=True
     )
     assert f"Usage: wordemb-hf {verb} [OPTIONS]" in done.stdout and "--config" in done.stdout
+
+
+def test_two_processes_repeat_what_one_does(data, tmp_path):
+    """Seeds and folds with two processes: every training is of both, and its figures are told once."""
+    repeated = ["--folds", "2", "--seeds", "2", "--epochs", "2"]
+    printed = launch(TWO, "finetune.py", "--data", data, "--output", tmp_path / "model", *FINETUNE, *repeated)
+    assert printed.count("2 folds: accuracy") == 1 and printed.count("2 seeds, test: accuracy") == 1
+    measured = json.loads((tmp_path / "model" / "metrics.json").read_text())
+    assert len(measured["folds"]["each"]) == 4 and len(measured["seeds"]["test"]["each"]) == 2
+    assert names(tmp_path) == ["model"]

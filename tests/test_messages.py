@@ -12,9 +12,11 @@ from wordemb_hf.messages import CHINESE, translate
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# What reaches translate through a variable: the figures and the parts of the data that they were measured on.
+# What reaches translate through a variable: the figures, the parts of the data that they were measured on, baselines.
 METRICS = {"accuracy", "macro_f1", "f1", "precision", "recall", "bleu", "chrf", "rouge_l", "exact_match"}
-NAMES = {"loss", *METRICS, *(f"baseline_{name}" for name in METRICS), "dev", "test"}
+METRICS |= {"micro_f1", "pearson", "spearman", "mse"}
+BASELINES = {"TF-IDF + logistic regression", "most frequent tags", "CRF on features"}
+NAMES = {"loss", *METRICS, *(f"baseline_{name}" for name in METRICS), "dev", "test", *BASELINES}
 
 
 def calls():

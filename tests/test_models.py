@@ -64,6 +64,8 @@ def test_without_a_mask_padding_is_known_by_its_id(case, side):
 def test_vectors_in_place_of_ids(case):
     if case.variant == "rows":
         pytest.skip("a mean of rows cannot be told from the vectors of words")
+    if case.variant == "pairs":
+        pytest.skip("vectors do not tell which pairs their words are")
     model, batch = case.model(), case.batch()
     table = model.get_input_embeddings()
     for module in model.base_model.modules():  # given vectors fill every channel, so let every channel hold the same

@@ -27,6 +27,7 @@ READMES = {
         "pairs": "my-pairs.tsv",
         "words": ["tea", "coffee", "and", "water", "with", "milk", "is", "it", "going", "to", "rain", "tomorrow"],
         "joined": " ",
+        "further": 4,
     },
     "README.zh-CN.md": {
         "corpus": "语料.txt",
@@ -37,6 +38,7 @@ READMES = {
         "pairs": "我的句对.tsv",
         "words": list("喝一杯茶明天会下雨吗吃饭看书"),
         "joined": "",
+        "further": 2,
     },
 }
 
@@ -91,6 +93,8 @@ def test_what_a_readme_tells_to_type_works(there, capsys):
         "evaluate",
         "embed",
         "predict",
+        *["finetune"] * READMES[there]["further"],
+        "compare",
         "finetune",
         "predict",
         "pretrain",

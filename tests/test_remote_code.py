@@ -17,7 +17,7 @@ from .models import FAMILIES, Case
 pytestmark = pytest.mark.slow
 
 # Arguments: what was saved, a folder for each variant with one for each Auto class, inputs and outputs beside it; where
-# to save again; the names of the Auto classes.
+# to save again.
 STRANGER = """
 import sys
 from pathlib import Path
@@ -28,14 +28,14 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
-root, again, names = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
+root, again = Path(sys.argv[1]), Path(sys.argv[2])
 
 
 def load(auto_class, folder, **options):
     return getattr(transformers, auto_class).from_pretrained(folder, **options)
 
 
-def loads_as_all(folder):
+def loads_as_all(folder, names):
     loaded = {name: load(name, folder, trust_remote_code=True) for name in ("AutoConfig", *names)}
     for value in loaded.values():
         assert type(value).__module__.startswith("transformers_modules."), type(value)
@@ -47,6 +47,7 @@ def contents(folder):
 
 
 for variant in root.iterdir():
+    names = [folder.name for folder in variant.iterdir() if folder.is_dir()]
     for name in names:
         folder, second = variant / name, again / variant.name / name
         for auto_class in ("AutoConfig", name):
@@ -56,14 +57,14 @@ for variant in root.iterdir():
                 assert "trust_remote_code" in str(error), error
             else:
                 raise AssertionError(f"{auto_class} ran the folder's code unasked")
-        model = loads_as_all(folder)[name]
+        model = loads_as_all(folder, names)[name]
         expected = load_file(variant / f"{name}.outputs")
         with torch.no_grad():
             outputs = model(**load_file(variant / f"{name}.inputs"))
         torch.testing.assert_close({key: outputs[key] for key in expected}, expected, rtol=1e-5, atol=1e-6)
         model.save_pretrained(second)
         assert contents(second) == contents(folder)
-        loads_as_all(second)
+        loads_as_all(second, names)
 print("as expected")
 """
 
@@ -136,9 +137,11 @@ def test_the_folder_alone_is_enough(family, tmp_path):
     for variant in family.variants:
         (tmp_path / "saved" / variant).mkdir(parents=True)
         for auto_class in family.auto_classes:
+            if (variant, auto_class) in family.excluded:
+                continue
             case = Case(family, variant, auto_class)
             model, batch, path = case.model(), case.batch(), tmp_path / "saved" / variant / auto_class
             model.save_pretrained(path)
             save_file(batch, path.with_suffix(".inputs"))
             save_file(case.outputs(model, **batch), path.with_suffix(".outputs"))
-    alone(STRANGER, tmp_path, str(tmp_path / "saved"), str(tmp_path / "again"), *family.auto_classes)
+    alone(STRANGER, tmp_path, str(tmp_path / "saved"), str(tmp_path / "again"))

@@ -7,12 +7,12 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from wordemb_hf.corpus import Splits
 from wordemb_hf.errors import UserError
 from wordemb_hf.evaluation import TranslationMetrics, nearest_targets
 from wordemb_hf.evaluation.translation import longest_common_subsequence, rouge_l
 from wordemb_hf.new_models import end_with
 from wordemb_hf.pairs import Pairs, read_pair_splits, read_pairs
+from wordemb_hf.splits import Splits
 from wordemb_hf.tasks.seq2seq import EncodedPairs, TextPairs
 from wordemb_hf.vocabulary import build_tokenizer
 from wordemb_hf.writing import plain_form

@@ -24,12 +24,14 @@ def inputs() -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("chunk_size", [1, 7, 23, 100, None])
 @pytest.mark.parametrize("biased", [True, False])
-def test_it_is_cross_entropy_with_its_gradients(inputs, chunk_size, biased):
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.9])
+def test_it_is_cross_entropy_with_its_gradients(inputs, chunk_size, biased, smoothing):
     hidden, weight, bias, labels = inputs
     bias = bias if biased else None
     wanted = [tensor for tensor in (hidden, weight, bias) if tensor is not None]
-    expected = cross_entropy(torch.nn.functional.linear(hidden, weight, bias), labels)
-    actual = chunked_cross_entropy(hidden, weight, bias, labels, chunk_size)
+    logits = torch.nn.functional.linear(hidden, weight, bias)
+    expected = cross_entropy(logits, labels, label_smoothing=smoothing)
+    actual = chunked_cross_entropy(hidden, weight, bias, labels, chunk_size, smoothing)
     torch.testing.assert_close(actual, expected)
     for one, two in zip(
         torch.autograd.grad(3 * actual, wanted), torch.autograd.grad(3 * expected, wanted), strict=True

@@ -7,9 +7,10 @@ from accelerate import Accelerator
 from wordemb_hf.modeling import RNNConfig, RNNForCausalLM
 
 from wordemb_hf.errors import UserError
+from wordemb_hf.model_outputs import mean_loss
 from wordemb_hf.objectives.sentences import WholeTexts
 from wordemb_hf.objectives.streams import TextStreams
-from wordemb_hf.training import TrainingSettings, mean_loss, train
+from wordemb_hf.training import TrainingSettings, train
 
 IDS = np.arange(100, 161, dtype=np.int32)  # 60 predictions
 

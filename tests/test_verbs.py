@@ -180,7 +180,7 @@ def test_the_folder_of_a_classifier_is_complete(line):
         *{"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"},
         *{"README.md", "card.json", "metrics.json", "training_log.jsonl", "training_curve.png"},
         *{"modeling_textcnn.py", "configuration_textcnn.py", "convolution.py", "embeddings.py", "heads.py"},
-        *{"hub_ready.py", "pooling.py"},
+        *{"hub_ready.py", "pooling.py", "bigram_embedding.py", "word_bigrams.py"},
     } | (names & {"word_map.png"})
     assert not {Path(name).suffix for name in names} & PICKLES
     assert (line.classifier / "training_curve.png").read_bytes().startswith(b"\x89PNG")

@@ -69,12 +69,13 @@ def test_more_text_with_new_words(fields, tmp_path):
     assert json.loads((tmp_path / "both" / "config.json").read_text())["vocab_size"] == len(after)
 
 
-def test_only_word_vectors_go_on(tmp_path):
+def test_only_a_model_of_the_family_goes_on(tmp_path):
     corpus = write(tmp_path / "corpus.txt", *["one two three"] * 20)
     sizes = ["embedding_size=8", "hidden_size=8", "num_hidden_layers=1"]
     wordemb_hf.pretrain(corpus, tmp_path / "writer", family="rnn", fields=sizes, min_count=1, epochs=1)
-    with pytest.raises(UserError):
-        wordemb_hf.pretrain(corpus, tmp_path / "model", model=str(tmp_path / "writer"), epochs=1)
+    for family, message in (("word2vec", "writer"), ("transformer_decoder", "is rnn: give that as --family")):
+        with pytest.raises(UserError, match=message):
+            wordemb_hf.pretrain(corpus, tmp_path / "model", family=family, model=str(tmp_path / "writer"), epochs=1)
     assert not (tmp_path / "model").exists()
 
 

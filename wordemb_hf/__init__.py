@@ -16,6 +16,7 @@ __version__ = "0.1.0.dev0"
 VERBS: dict[str, str] = {
     "pretrain": "pretraining",
     "finetune": "finetuning",
+    "compare": "comparison",
     "evaluate": "prediction",
     "predict": "prediction",
     "embed": "contextual",

@@ -33,6 +33,7 @@ DESCRIPTIONS = {
 METRICS = {
     "accuracy": ("accuracy", "Accuracy"),
     "macro_f1": ("f1", "Macro F1"),
+    "micro_f1": ("f1", "Micro F1"),
     "f1": ("f1", "F1"),
     "precision": ("precision", "Precision"),
     "recall": ("recall", "Recall"),
@@ -41,6 +42,9 @@ METRICS = {
     "chrf": ("chrf", "chrF"),
     "rouge_l": ("rouge", "ROUGE-L"),
     "exact_match": ("exact_match", "Exact match"),
+    "pearson": ("pearsonr", "Pearson"),
+    "spearman": ("spearmanr", "Spearman"),
+    "mse": ("mse", "Mean squared error"),
     "loss": ("loss", "Loss"),
 }
 
@@ -74,6 +78,7 @@ CHINESE: dict[str, str] = {
     "[Vaswani et al. 2017](https://arxiv.org/abs/1706.03762)）。",
     "Accuracy": "准确率",
     "Macro F1": "宏平均 F1",
+    "Micro F1": "微平均 F1",
     "F1": "F1 值",
     "Precision": "精确率",
     "Recall": "召回率",
@@ -81,6 +86,11 @@ CHINESE: dict[str, str] = {
     "Loss": "损失",
     "Support": "个数",
     "TF-IDF + logistic regression": "TF-IDF + 逻辑回归",
+    "TF-IDF + logistic regression for each label": "TF-IDF + 每个标签各一个逻辑回归",
+    "TF-IDF + ridge regression": "TF-IDF + 岭回归",
+    "Pearson": "皮尔逊相关系数",
+    "Spearman": "斯皮尔曼相关系数",
+    "Mean squared error": "均方误差",
     "Exact match": "完全匹配",
     "target of the nearest source": "最相近原文的译文",
     "most frequent tag of each word": "每个词最常见的标注",

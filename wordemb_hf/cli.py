@@ -48,6 +48,9 @@ def _load_config(context: typer.Context, path: Path | None) -> Path | None:
             raise UserError(
                 f"--config {path} has an unknown option {name!r}: {context.info_name} has {', '.join(known)}"
             )
+    for parameter in context.command.params:  # one word in place of a list of one, as on the command line
+        if getattr(parameter, "multiple", False) and isinstance(options.get(parameter.name), str):
+            options[parameter.name] = [options[parameter.name]]
     context.default_map = {**(context.default_map or {}), **options}
     return path
 
@@ -111,8 +114,9 @@ def _show_help(app: typer.Typer, verb: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and leave with its exit status: 1 for a mistake of the user, told in one sentence."""
-    # transformers' own bars and reports would stand between ours.
+    # The libraries' own bars and reports would stand between ours.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     warnings.formatwarning = lambda message, *place, **line: f"{message}\n"  # a sentence, without the code it is from

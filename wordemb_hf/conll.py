@@ -6,6 +6,9 @@ Every file is UTF-8, with or without a byte order mark, plain or as `.gz`:
                                               first is the word and the last its tag; an empty line ends a sentence,
                                               and -DOCSTART- lines are skipped
     .jsonl                                    a sentence a line: {"tokens": ["He", "left"], "tags": ["PRON", "VERB"]}
+    .parquet                                  a sentence a row, both columns as lists
+
+In place of a path, `namespace/name` is a data set of the Hub (`hub_datasets`).
 """
 
 import random
@@ -14,24 +17,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .corpus import (
-    EXAMPLE_SUFFIXES,
-    Splits,
-    check_columns,
-    check_file,
-    check_text,
-    find_parts,
-    json_object,
-    json_type,
-    part_file,
-    read_lines,
-    suffix_of,
-)
 from .errors import UserError
+from .hub_datasets import HubSplit, split_columns
+from .records import Source, check_file, check_text, json_type, read_lines, records, suffix_of
 from .spans import parse_tag
+from .splits import DEV_FRACTION, DEV_NAMES, EXAMPLE_SUFFIXES, Splits, find_parts, part_file, source_of
+from .tables import parquet_columns
 
 CONLL_SUFFIXES = (".conll", ".bio", ".bmes", ".iob")
-TAGGED_SUFFIXES = (*CONLL_SUFFIXES, ".jsonl", ".txt", ".tsv")
+TAGGED_SUFFIXES = (*CONLL_SUFFIXES, ".jsonl", ".parquet", ".txt", ".tsv")
 _DOCUMENT = "-DOCSTART-"
 
 # A sentence of a file: the line it begins on, its words, their tags.
@@ -77,20 +71,24 @@ class TaggedSentences:
         return TaggedSentences(tokens, tags, [self.lines[row] for row in rows], source, self.line_per_word)
 
 
-def read_tagged(path: str | Path, *, token_column: str = "tokens", tag_column: str = "tags") -> TaggedSentences:
-    """Read tagged sentences from a file.
+def read_tagged(path: str | Source, *, token_column: str = "tokens", tag_column: str = "tags") -> TaggedSentences:
+    """Read tagged sentences from a file, or a part of a data set of the Hub.
 
-    Tags in .jsonl may be strings or integers; `token_column` and `tag_column` are what it calls its two lists.
+    Tags in .jsonl and tables may be strings or integers, or classes with names; `token_column` and `tag_column` are
+    what the two lists are called there.
 
     Raises:
         UserError: for a file that cannot be read, a line without a tag or with another number of columns than the
             first, lists of different lengths, a sentence of no words, or no sentence at all.
     """
-    path = Path(path)
+    path = Path(path) if isinstance(path, str) else path
     check_file(path, TAGGED_SUFFIXES)
-    is_json = suffix_of(path) == ".jsonl"
-    sentences = TaggedSentences([], [], [], str(path), line_per_word=not is_json)
-    for line, tokens, tags in _json_sentences(path, token_column, tag_column) if is_json else _conll_sentences(path):
+    if isinstance(path, HubSplit) or suffix_of(path) in (".jsonl", ".parquet"):
+        rows, line_per_word = _listed_sentences(path, token_column, tag_column), False
+    else:
+        rows, line_per_word = _conll_sentences(path), True
+    sentences = TaggedSentences([], [], [], str(path), line_per_word)
+    for line, tokens, tags in rows:
         sentences.lines.append(line)
         sentences.tokens.append(tokens)
         sentences.tags.append(tags)
@@ -107,7 +105,7 @@ def read_tagged_splits(
     token_column: str = "tokens",
     tag_column: str = "tags",
     seed: int = 0,
-    dev_fraction: float = 0.1,
+    dev_fraction: float = DEV_FRACTION,
 ) -> Splits[TaggedSentences]:
     """Read a tagged data set: a file to train on, or a folder with `train.*` and perhaps `dev.*` and `test.*`.
 
@@ -131,7 +129,7 @@ def read_tagged_splits(
         if part is not None:
             unknown_tags(part, known)
     if dev_part is None:
-        train, dev_part = _cut_dev(train, seed, dev_fraction)
+        train, dev_part = cut_dev(train, seed, dev_fraction)
     return Splits(train, dev_part, test_part)
 
 
@@ -158,27 +156,39 @@ def unknown_tags(sentences: TaggedSentences, known: Sequence[str]) -> dict[str, 
 
 
 def is_tagged(data: str | Path) -> bool:
-    """Whether a file, or the training part of a folder, is one of tagged sentences, judged by its name.
+    """Whether data, or the training part of a folder, are tagged sentences.
+
+    A file is judged by its name; a parquet file and a data set of the Hub by their columns: `tokens`, and no `text`.
 
     Raises:
         UserError: for a folder with a training part of either kind.
     """
     data = Path(data)
     if not data.is_dir():
-        return suffix_of(data) in CONLL_SUFFIXES
+        return _is_tagged(source_of(data, "train", "test", *DEV_NAMES))
     tagged, labelled = (part_file(data, "train", suffixes=suffixes) for suffixes in (CONLL_SUFFIXES, EXAMPLE_SUFFIXES))
     if tagged and labelled:
         raise UserError(
             f"the folder {data} has {labelled.name} and {tagged.name}: say --task classification or tagging"
         )
-    return tagged is not None
+    return tagged is not None or (labelled is not None and _is_tagged(labelled))
+
+
+def _is_tagged(source: Source) -> bool:
+    if isinstance(source, HubSplit):
+        columns = split_columns(source)
+    elif suffix_of(source) == ".parquet" and source.is_file():
+        columns = parquet_columns(source)
+    else:
+        return suffix_of(source) in CONLL_SUFFIXES
+    return "tokens" in columns and "text" not in columns
 
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names[:10])) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 
 
-def _cut_dev(train: TaggedSentences, seed: int, fraction: float) -> tuple[TaggedSentences, TaggedSentences | None]:
+def cut_dev(train: TaggedSentences, seed: int, fraction: float) -> tuple[TaggedSentences, TaggedSentences | None]:
     """Move a share of the sentences to a dev part, at least one, but the last one stays."""
     share = min(len(train) - 1, max(int(len(train) * fraction + 0.5), int(fraction > 0)))
     if share < 1:
@@ -224,20 +234,17 @@ def _cells(text: str) -> list[str]:
     return re.split(" +", text.strip(" "))
 
 
-def _json_sentences(path: Path, token_column: str, tag_column: str) -> Iterator[Sentence]:
-    for line, text in read_lines(path):
-        if not text.strip():
-            continue
+def _listed_sentences(path: Source, token_column: str, tag_column: str) -> Iterator[Sentence]:
+    for line, record in records(path, (token_column, tag_column)):
         where = f"{path}, line {line}"
-        record = json_object(path, line, text)
-        check_columns(where, (token_column, tag_column), list(record))
         tokens = _strings(where, token_column, record[token_column], integers=False)
         tags = _strings(where, tag_column, record[tag_column], integers=True)
         if len(tokens) != len(tags):
             raise UserError(f"{where}: {len(tokens)} {token_column}, but {len(tags)} {tag_column}")
-        if not tokens:
+        if tokens:
+            yield line, tokens, tags
+        elif not isinstance(path, HubSplit):  # which nobody can mend
             raise UserError(f"{where}: a sentence of no {token_column}; leave the line out")
-        yield line, tokens, tags
 
 
 def _strings(where: str, column: str, values: object, *, integers: bool) -> list[str]:

@@ -1,5 +1,6 @@
 """The files beside a model that tell of it: the log, the pictures, the figures and the card."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,12 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedModel
 
-from .corpus import Splits
 from .families import PRETRAINING
 from .messages import language as spoken
 from .model_card import ModelCardFacts, write_model_card
 from .plots import training_curve, word_map
 from .reports import write_history, write_json
+from .splits import Splits
 from .training import TrainingResult, TrainingSettings
 from .vectors import KeyedVectors
 
@@ -62,6 +63,7 @@ def document_vectors(
         pipeline_tag="feature-extraction",
         language=language,
         dataset_name=corpus,
+        dataset_id=_hub_id(corpus),
         dataset_sizes={"train": documents},
         examples=[(word, dict(vectors.nearest(word, top=5))) for word in shown],
         settings={field: getattr(model.config, field) for field in config_fields} | _training(settings),
@@ -108,6 +110,7 @@ def document_language_model(
             pipeline_tag=pipeline_tag,
             language=language,
             dataset_name=corpus,
+            dataset_id=_hub_id(corpus),
             dataset_sizes={"train": documents},
             metrics={"dev": measured} if measured else {},
             settings=own | _training(settings),
@@ -125,6 +128,7 @@ def document_labeller(
     measured: dict[str, dict[str, Any]],
     result: TrainingResult,
     settings: TrainingSettings,
+    losses: dict[str, Any],
     language: str | None,
     vectors: Path | None,
     card_language: str | None = None,
@@ -141,6 +145,7 @@ def document_labeller(
         measured: figures by part; those of the baseline begin with `baseline_`, those of each type are in `types`.
         result: of the training.
         settings: of the training.
+        losses: what was chosen of the training loss.
         language: of the texts.
         vectors: folder or file of the word vectors that it started from.
         card_language: what the card is written in; by default the language of messages.
@@ -156,11 +161,13 @@ def document_labeller(
     baseline = {key.removeprefix(_BASELINE): value for key, value in final.items() if key.startswith(_BASELINE)}
     own = {key: value for key, value in model.config.to_diff_dict().items() if key not in _ELSEWHERE}
     sizes = {"train": parts.train, "dev": parts.dev, "test": parts.test}
+    unnamed = model.config.is_encoder_decoder or model.config.problem_type == "regression"
     facts = ModelCardFacts(
         **_common(folder, model, name, result, card_language),
         language=language,
-        labels=None if model.config.is_encoder_decoder else list(id2label.values()),
+        labels=None if unnamed else list(id2label.values()),
         dataset_name=dataset,
+        dataset_id=_hub_id(dataset),
         dataset_sizes={name: len(part) for name, part in sizes.items() if part is not None},
         metrics={
             part: {key: value for key, value in figures.items() if not key.startswith(_BASELINE)}
@@ -168,7 +175,7 @@ def document_labeller(
         },
         types=final.get("types", {}),
         baseline=baseline or None,
-        settings=own | _training(settings) | ({"vectors": vectors.name} if vectors else {}),
+        settings=own | _training(settings) | losses | ({"vectors": vectors.name} if vectors else {}),
         **facts_of_task,
     )
     if vectors and (vectors / "word_map.png").is_file():
@@ -200,3 +207,9 @@ def _common(
 def _training(settings: TrainingSettings) -> dict[str, Any]:
     fields = ("epochs", "learning_rate", "optimizer", "schedule", "weight_decay", "seed")
     return {field: getattr(settings, field) for field in fields}
+
+
+def _hub_id(data: str) -> str | None:
+    """The data set of the Hub among what was read, without its config and revision; files are named without folders."""
+    named = [name for name in data.split(", ") if "/" in name]
+    return re.split("[:@]", named[0])[0] if named else None

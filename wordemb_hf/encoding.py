@@ -1,18 +1,20 @@
 """Texts as padded batches of ids, and whatever else their tokenizer tells of each token."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
 from .batching import Batch, LazyBatches
+from .growing_array import GrowingRows
+from .vocabulary import in_batches
 
 MAX_LENGTH = 512  # where a tokenizer does not say how long a text may be
 
 
 class EncodedTexts:
-    """Texts that were tokenised once, in the order they came.
+    """Texts that were tokenised once, in the order they came; many of them lie on disk (`GrowingArray`).
 
     Args:
         tokenizer: any tokenizer of the Transformers library.
@@ -35,34 +37,49 @@ class EncodedTexts:
         with_places: bool = False,
     ):
         limit = max_length or max_length_of(tokenizer)
-        encoded = tokenizer(
-            [text if isinstance(text, str) else list(text) for text in texts],
-            truncation=True,
-            max_length=limit,
-            return_attention_mask=False,
-            is_split_into_words=split_into_words,
-        )
-        self.rows = [np.asarray(row, dtype=np.int64) for row in encoded["input_ids"]]
-        self.lengths = np.array([len(row) for row in self.rows], dtype=np.int64)
+        rows = GrowingRows()
+        more: dict[str, _Interned] = {}
+        words: list[np.ndarray] = []
+        places: list[np.ndarray] = []
+        for part in in_batches(texts):
+            encoded = tokenizer(
+                [text if isinstance(text, str) else list(text) for text in part],
+                truncation=True,
+                max_length=limit,
+                return_attention_mask=False,
+                is_split_into_words=split_into_words,
+            )
+            rows.append(encoded["input_ids"])
+            for name, values in encoded.items():
+                if name != "input_ids":
+                    more.setdefault(name, _Interned()).append(values)
+            if split_into_words:
+                words += [
+                    np.array([-1 if word is None else word for word in encoded.word_ids(text)], dtype=np.int64)
+                    for text in range(len(part))
+                ]
+            if with_places:
+                places += [
+                    np.array(
+                        [
+                            (-1 if word is None else word, *place)
+                            for word, place in zip(encoding.word_ids, encoding.offsets, strict=True)
+                        ],
+                        dtype=np.int64,
+                    ).reshape(-1, 3)
+                    for encoding in encoded.encodings or ()
+                ]
+        self.rows = rows.finish()
+        self.lengths = np.diff(self.rows.offsets)
         self.labels = labels
         if split_into_words:
-            self.word_ids = [
-                np.array([-1 if word is None else word for word in encoded.word_ids(text)], dtype=np.int64)
-                for text in range(len(self.rows))
-            ]
+            self.word_ids = words
         if with_places:
-            self.places = [
-                np.array(
-                    [
-                        (-1 if word is None else word, *place)
-                        for word, place in zip(encoding.word_ids, encoding.offsets, strict=True)
-                    ],
-                    dtype=np.int64,
-                ).reshape(-1, 3)
-                for encoding in encoded.encodings or ()
-            ]
+            self.places = places
         # Everything else is one thing for each token, such as its characters; without any token, nobody knows how many.
-        self._more = {name: _Interned(rows) for name, rows in encoded.items() if name != "input_ids" and any(rows)}
+        self._more = {name: values for name, values in more.items() if self.lengths.any()}
+        for values in self._more.values():
+            values.finish()
         self._pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
 
     def __len__(self) -> int:
@@ -93,24 +110,29 @@ class _Interned:
     """A value for each token, a number or several, of which every different one is kept once.
 
     Fifty characters for each token of a corpus would be a hundred times its ids.
-
-    Args:
-        rows: for each text the values of its tokens.
     """
 
-    def __init__(self, rows: Iterable[Sequence]):
-        number_of: dict = {}  # counted from 1: 0 is padding
-        self.rows = [
-            np.array(
+    def __init__(self) -> None:
+        self._number_of: dict = {}  # counted from 1: 0 is padding
+        self._rows = GrowingRows()
+
+    def append(self, rows: Sequence[Sequence]) -> None:
+        """Add for each of some texts the values of its tokens."""
+        number_of = self._number_of
+        self._rows.append(
+            [
                 [
                     number_of.setdefault(tuple(value) if isinstance(value, list) else value, len(number_of) + 1)
                     for value in row
-                ],
-                dtype=np.int32,
-            )
-            for row in rows
-        ]
-        values = np.array(list(number_of), dtype=np.int64)  # (different values, ...)
+                ]
+                for row in rows
+            ]
+        )
+
+    def finish(self) -> None:
+        """There are no more; from now on they can be read."""
+        self.rows = self._rows.finish()
+        values = np.array(list(self._number_of), dtype=np.int64)  # (different values, ...)
         small = values.size == 0 or (values.min() >= -(1 << 15) and values.max() < 1 << 15)
         self.values = np.zeros((len(values) + 1, *values.shape[1:]), np.int16 if small else np.int64)
         self.values[1:] = values
@@ -122,9 +144,9 @@ class _Interned:
 
 
 def pad_rows(rows: Sequence[np.ndarray], value: int) -> np.ndarray:
-    """Rows of several lengths as one array `(rows, length)`, length at least 1, filled up with `value`."""
+    """Rows of several lengths as one array, int64 `(rows, length)`, length at least 1, filled up with `value`."""
     width = max([1, *map(len, rows)])
-    padded = np.full((len(rows), width), value, dtype=rows[0].dtype)
+    padded = np.full((len(rows), width), value, dtype=np.int64)
     for row, target in zip(rows, padded, strict=True):
         target[: len(row)] = row
     return padded

@@ -23,19 +23,33 @@ class Preset:
         epochs: passes over the data, at most.
         settings: config fields.
         with_vectors: config fields on top of these when word vectors are given.
+        of_characters: what does better where texts are read in characters, as Chinese is.
     """
 
     learning_rate: float
     epochs: int
     settings: dict[str, Any] = field(default_factory=dict)
     with_vectors: dict[str, Any] = field(default_factory=dict)
+    of_characters: "Preset | None" = None
 
+    def fields(self, given: dict[str, Any], vectors: bool) -> dict[str, Any]:
+        """The config fields, with those that the user gives on top."""
+        return {**self.settings, **(self.with_vectors if vectors else {}), **given}
+
+
+# Pairs of characters tell words apart. They are learnt by heart in an epoch or two, so the rate falls soon.
+_PAIRS = {"num_bigram_buckets": 2**17, "bigram_embedding_size": 100}
 
 FINETUNING: dict[str, Preset] = {
     "bilstm": Preset(
         learning_rate=1e-3,
         epochs=15,
         settings={"pooling": "attention", "embedding_dropout": 0.5, "dropout_type": "variational"},
+        of_characters=Preset(
+            learning_rate=2e-3,
+            epochs=4,
+            settings={**_PAIRS, "pooling": "max", "embedding_dropout": 0.5, "dropout_type": "variational"},
+        ),
     ),
     "bow": Preset(learning_rate=2e-2, epochs=10, settings={"num_bigram_buckets": 2**18, "weighting": "binary"}),
     "rnn": Preset(
@@ -44,7 +58,17 @@ FINETUNING: dict[str, Preset] = {
         settings={"num_hidden_layers": 1, "embedding_dropout": 0.3, "classifier_dropout": 0.5},
     ),
     "elmo": Preset(learning_rate=2e-3, epochs=20, settings={"token_input": "words"}),
-    "textcnn": Preset(learning_rate=2e-3, epochs=20, with_vectors={"embedding_mode": "non-static"}),
+    "textcnn": Preset(
+        learning_rate=2e-3,
+        epochs=8,
+        with_vectors={"embedding_mode": "non-static"},
+        of_characters=Preset(
+            learning_rate=1e-3,
+            epochs=4,
+            settings={**_PAIRS, "filter_sizes": [1, 2, 3], "num_filters": 150, "embedding_dropout": 0.5},
+            with_vectors={"embedding_mode": "non-static"},
+        ),
+    ),
     "transformer_encoder": Preset(
         learning_rate=5e-4,
         epochs=20,
@@ -163,6 +187,16 @@ TAGGING: dict[str, Preset] = {
             "embedding_dropout": 0.5,
             "dropout_type": "variational",
         },
+        of_characters=Preset(
+            learning_rate=3e-3,
+            epochs=12,
+            settings={
+                **_PAIRS,
+                "tag_decoder": "crf",
+                "embedding_dropout": 0.5,
+                "dropout_type": "variational",
+            },
+        ),
     ),
     "elmo": Preset(
         learning_rate=2e-3,
@@ -292,6 +326,14 @@ def ngrams_read(config: "PreTrainedConfig") -> "NgramScheme | None":
     if not getattr(config, "num_ngram_buckets", 0):
         return None
     return NgramScheme(*(getattr(config, name) for name in NgramScheme._fields))
+
+
+def takes_vectors(config: "PreTrainedConfig") -> bool:
+    """Whether a model of this config has word vectors, which may start from others."""
+    try:
+        return bool(embedding_width_field(config))
+    except UserError:
+        return False
 
 
 def embedding_width_field(config: "PreTrainedConfig") -> str:

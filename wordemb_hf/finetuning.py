@@ -1,7 +1,8 @@
 """The verb `finetune`: from labelled texts to a classifier or a tagger that anyone can load."""
 
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -10,30 +11,39 @@ from .options import (
     DATA,
     MODEL,
     TRAINING,
+    BatchTokens,
     CardLanguage,
+    CheckpointSteps,
+    ClassWeights,
+    Compile,
+    Folds,
     LabelColumn,
     Language,
+    LoggingDir,
     LowercaseOfTask,
     MinCount,
     MixedPrecision,
     OutputFolderOrNone,
     Overwrite,
+    Resume,
     Seed,
+    Seeds,
     TargetColumn,
     TextColumn,
     TokenizerKindOfTask,
+    Trackers,
+    Unfreezing,
     model_option,
     training_option,
 )
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 
 def finetune(
     data: Annotated[
         Path,
-        typer.Option(help="Labelled texts: tsv, csv, jsonl, conll, or a folder with train, dev, test.", metavar="PATH"),
+        typer.Option(
+            help="Labelled texts: file, folder with train, dev, test, or name on the Hub.", metavar="PATH|HUB"
+        ),
     ],
     output: OutputFolderOrNone = None,
     head: Annotated[
@@ -43,6 +53,10 @@ def finetune(
     task: Annotated[
         Literal["classification", "tagging", "seq2seq"] | None,
         typer.Option(help="A label for a text, or for each word of it, or a text.", show_default="by family and data"),
+    ] = None,
+    problem_type: Annotated[
+        Literal["single_label_classification", "multi_label_classification", "regression"] | None,
+        typer.Option(help="One label, several (in csv and tsv with | between), or a number.", show_default="by data"),
     ] = None,
     baseline: Annotated[
         bool, typer.Option("--baseline", help="Also measure TF-IDF with logistic regression, or most frequent tags.")
@@ -81,16 +95,28 @@ def finetune(
     epochs: Annotated[int | None, training_option("Passes over the data, at most.", "N", "preset")] = None,
     patience: Annotated[int, training_option("Epochs without a better one before it stops; 0 for never.", "N")] = 5,
     batch_size: Annotated[int, training_option("Texts in a batch.", "N")] = 32,
+    batch_tokens: BatchTokens = 0,
     learning_rate: Annotated[float | None, training_option("At its highest.", "RATE", "preset")] = None,
     schedule: Annotated[
-        Literal["linear", "cosine", "constant"], typer.Option(help="How it falls.", rich_help_panel=TRAINING)
+        Literal["linear", "cosine", "constant", "slanted"], typer.Option(help="How it falls.", rich_help_panel=TRAINING)
     ] = "linear",
     warmup: Annotated[float, training_option("Share of the training in which it rises.", "SHARE")] = 0.05,
     weight_decay: Annotated[float, training_option("Of AdamW.", "RATE")] = 0.01,
+    layer_decay: Annotated[float, training_option("A layer's rate as a share of the one above it.", "SHARE")] = 1.0,
+    unfreezing: Unfreezing = "all",
+    class_weights: ClassWeights = None,
+    label_smoothing: Annotated[float, training_option("Share of the loss of all labels or words alike.", "SHARE")] = 0,
     max_grad_norm: Annotated[float, training_option("Scale gradients down to this norm; 0 for never.", "NORM")] = 1.0,
     accumulation: Annotated[int, training_option("Batches that make one step.", "N")] = 1,
     mixed_precision: MixedPrecision = None,
+    checkpoint_steps: CheckpointSteps = 0,
+    resume: Resume = "auto",
     seed: Seed = 0,
+    seeds: Seeds = 1,
+    folds: Folds = 0,
+    compile: Compile = False,
+    tracker: Trackers = None,
+    logging_dir: LoggingDir = None,
 ) -> dict[str, Any]:
     """Train a text classifier or a tagger on labelled texts, or a model that writes a text for a text.
 
@@ -101,19 +127,23 @@ def finetune(
     of its task, with this package or without it.
 
     Returns:
-        What was measured: `dev` and, with a test part, `test`. For a classifier `accuracy`, `macro_f1` and `loss`; for
-        a tagger `accuracy`, `loss`, `f1`, `precision` and `recall` of spans or else `macro_f1`, and `types`, the same
-        for each type of span or each tag; for a seq2seq model `loss`, `bleu`, `chrf`, `rouge_l` and `exact_match`. With
-        `baseline` its figures on the last part, `baseline_accuracy` and so on.
+        What was measured: `dev` and, with a test part, `test`. For a classifier `accuracy`, `macro_f1` and `loss`, with
+        several labels `micro_f1`, `macro_f1`, `exact_match` and `loss`, for numbers `pearson`, `spearman`, `mse` and
+        `loss`; for a tagger `accuracy`, `loss`, `f1`, `precision` and `recall` of spans or else `macro_f1`, and
+        `types`, the same for each type of span or each tag; for a seq2seq model `loss`, `bleu`, `chrf`, `rouge_l` and
+        `exact_match`. With `baseline` its figures on the last part, `baseline_accuracy` and so on. With several `seeds`
+        the `mean` and `deviation` of each figure, and `each` one, by part in `seeds`; with `folds` the same in `folds`,
+        of what each fold held out.
 
     Raises:
         UserError: for data that cannot be read, a single class, an unknown label, an impossible setting, or an output
             folder with something in it.
     """
-    from .errors import UserError
-    from .families import check_family, check_length, make_config, parse_settings, readable_length
-    from .folders import check_output, new_folder, place_for, share_code
-    from .jobs import job_for_data
+    from .errors import UserError, check_least
+    from .families import check_family, check_length, make_config, parse_settings
+    from .folders import check_output, place_for, share_code
+    from .hub_datasets import name_of
+    from .jobs import check_losses, job_for_data
     from .model_card import check_card_language
 
     data = Path(data)
@@ -122,18 +152,22 @@ def finetune(
     check_output(output, overwrite)
     check_card_language(card_language)
     check_family(family)
-    if batch_size < 1 or max_length < 1:
-        raise UserError(f"batch_size is {batch_size} and max_length {max_length}, but both must be at least 1")
+    check_least(1, batch_size=batch_size, max_length=max_length, seeds=seeds)
+    check_least(0, batch_tokens=batch_tokens, folds=folds)
     if model and (vectors or settings):
         raise UserError("--model brings its own word vectors and settings: leave --vectors and --set out")
     if encoder and (model or vectors):
         raise UserError("--encoder brings its own word vectors: leave --model and --vectors out")
-    job = job_for_data(data, task, family)
+    job = job_for_data(data, task, family, problem_type, label_column)
+    losses = check_losses(job, class_weights, label_smoothing)
     column = target_column if job.auto_class == "AutoModelForSeq2SeqLM" else label_column
     if family not in job.presets:
         raise UserError(f"family is {family!r}, but for a {job.noun} it must be one of {', '.join(job.presets)}")
     preset = job.presets[family]
-    fields = {**preset.settings, **(preset.with_vectors if vectors else {}), **parse_settings(settings)}
+    given = parse_settings(settings)
+    if "problem_type" in given:
+        raise UserError("--set holds problem_type, which decides how the data are read: give it as --problem-type")
+    fields = preset.fields(given, bool(vectors))
     config = make_config(family, **fields)  # an impossible setting is refused before any text is read
     if not model:
         check_length(config, "max_length", max_length)
@@ -142,125 +176,74 @@ def finetune(
     parts = job.read(data, dev, test, text_column, column, seed)
     labels = job.labels(parts.train)
     if not model:
+        if preset.of_characters is not None and job.reads_characters(parts.train):
+            preset = preset.of_characters
+            fields = preset.fields(given, bool(vectors))
+            config = make_config(family, **fields)
         job.check(config, parts.train)
 
-    from .documents import document_labeller
-    from .loading import label_ids, load_for_labels
-    from .new_models import fit_to_texts, model_from_vectors, new_model
-    from .pretrained_encoders import model_with_encoder
-    from .reports import told
-    from .tasks.seq2seq import EncodedPairs
-    from .training import TrainingSettings, make_accelerator, train
-    from .writing import fit_to_targets
+    from accelerate import PartialState
 
-    training = TrainingSettings(
-        epochs=preset.epochs if epochs is None else epochs,
-        learning_rate=preset.learning_rate if learning_rate is None else learning_rate,
-        schedule=schedule,
-        warmup=warmup,
-        weight_decay=weight_decay,
-        max_grad_norm=max_grad_norm,
-        accumulation=accumulation,
-        patience=patience,
-        mixed_precision=mixed_precision,
-        seed=seed,
-        logging_steps=10,
+    from .recipe import Recipe, follow
+    from .repetitions import check_alone, repeat
+    from .spreads import told_measured
+    from .training import TrainingSettings, make_accelerator
+
+    recipe = Recipe(
+        job=job,
+        family=family,
+        fields=fields,
+        model=model,
+        encoder=encoder,
+        vectors=vectors,
+        tokenizer_kind=tokenizer_kind,
+        lowercase=lowercase,
+        min_count=min_count,
+        max_length=max_length,
+        batch_size=batch_size,
+        batch_tokens=batch_tokens,
+        losses=losses,
+        training=TrainingSettings(
+            epochs=preset.epochs if epochs is None else epochs,
+            learning_rate=preset.learning_rate if learning_rate is None else learning_rate,
+            schedule=schedule,
+            warmup=warmup,
+            weight_decay=weight_decay,
+            layer_decay=layer_decay,
+            unfreezing=unfreezing,
+            max_grad_norm=max_grad_norm,
+            accumulation=accumulation,
+            patience=patience,
+            mixed_precision=mixed_precision,
+            seed=seed,
+            logging_steps=10,
+            compile=compile,
+        ),
+        trackers=tracker or [],
+        logging_dir=logging_dir or output.parent / "logs",
+        baseline=baseline,
+        dataset=name_of(data),
+        language=language,
+        card_language=card_language,
+        checkpoint_steps=checkpoint_steps,
+        resume=resume,
     )
-    accelerator = make_accelerator(training)
+    accelerator = make_accelerator(recipe.training)
     for sentence in job.tell_splits(parts, labels):
         accelerator.print(sentence)
-
-    if model:
-        labeller, tokenizer = load_for_labels(model, job.auto_class, labels)
-        job.check(labeller.config, parts.train)
-        max_length = readable_length(labeller.config, max_length)
-    elif encoder:
-        labeller, tokenizer = model_with_encoder(
-            job.auto_class, family, fields, parts.train.texts, encoder, min_count, max_length
-        )
-    elif vectors:
-        labeller, tokenizer = model_from_vectors(
-            job.auto_class, family, fields, labels, parts.train.texts, vectors, min_count, max_length
-        )
+    place = {"name": (backbone or output).name, "subfolder": f"heads/{head}" if head else None}
+    started = time.monotonic()
+    if folds or seeds > 1:
+        measured = repeat(recipe, parts, output, seeds, folds, **place)
     else:
-        labeller, tokenizer = new_model(
-            job.auto_class,
-            family,
-            fields,
-            labels,
-            parts.train.texts,
-            kind=tokenizer_kind or job.tokenizer_kind(parts.train),
-            min_count=min_count,
-            lowercase=job.lowercase if lowercase is None else lowercase,
-            max_length=max_length,
-        )
-    label2id = label_ids(labeller)
-    tasks = {
-        name: job.source(tokenizer, part, label2id, batch_size=batch_size, max_length=max_length, seed=seed)
-        for name, part in (("train", parts.train), ("dev", parts.dev), ("test", parts.test))
-        if part is not None
-    }
-    encoded = tasks["train"].encoded
-    if not model:
-        fit_to_texts(labeller, tokenizer, encoded)
-    if isinstance(encoded, EncodedPairs):
-        fit_to_targets(labeller, tokenizer, encoded.longest_target)
-
-    def evaluate_dev(current: "PreTrainedModel") -> dict[str, float]:
-        return tasks["dev"].evaluate(current, accelerator)
-
-    result = train(
-        labeller,
-        tasks["train"],
-        training,
-        accelerator,
-        evaluate=evaluate_dev if "dev" in tasks else None,
-        metric=job.best(labels),
-    )
-    measured: dict[str, dict[str, Any]] = {
-        name: tasks[name].measure(labeller, accelerator) for name in ("dev", "test") if name in tasks
-    }
-    # What every process must take part in comes before what the first one does alone.
-    card = job.card(labeller, tokenizer, parts.test or parts.dev or parts.train, accelerator)
-    language = language or _guess_language(parts.train.texts)
-    if accelerator.is_main_process:
-        final = "test" if parts.test else "dev"
-        if baseline and final in measured:
-            floor = job.baseline(parts.train, parts.test or parts.dev, language)
-            measured[final] |= {f"baseline_{key}": value for key, value in floor.items() if isinstance(value, float)}
-        with new_folder(output) as folder:
-            labeller.cpu().save_pretrained(folder)
-            tokenizer.save_pretrained(folder)
-            document_labeller(
-                folder,
-                labeller,
-                name=(backbone or output).name,
-                dataset=data.stem if data.is_file() else data.name,
-                parts=parts,
-                measured=measured,
-                result=result,
-                settings=training,
-                language=language,
-                vectors=vectors,
-                card_language=card_language,
-                subfolder=f"heads/{head}" if head else None,
-                base_model=model if model and not Path(model).is_dir() else None,
-                **card,
-            )
+        check_alone(output, resume)
+        measured = follow(recipe, parts, output, **place)
+    if PartialState().is_main_process:
         if backbone is not None:
             share_code(output, backbone)
-        for name, figures in measured.items():
-            without_loss = {key: value for key, value in figures.items() if key != "loss"}
-            accelerator.print(f"{translate(name)}: {told(without_loss)}")
-        seconds = f"{result.seconds:.0f}"
-        text = translate("Trained in {seconds} s; the model is in {folder}.", seconds=seconds, folder=output)
-        accelerator.print(text)
-    accelerator.wait_for_everyone()
+        for sentence in told_measured(measured):
+            print(sentence)
+        seconds = f"{time.monotonic() - started:.0f}"
+        print(translate("Trained in {seconds} s; the model is in {folder}.", seconds=seconds, folder=output))
+    PartialState().wait_for_everyone()
     return measured
-
-
-def _guess_language(texts: list[str]) -> str:
-    """`zh` where a fifth of the letters are Han characters, else `en`."""
-    letters = [letter for text in texts[:1000] for letter in text if letter.isalpha()]
-    han = sum("\u4e00" <= letter <= "\u9fff" for letter in letters)
-    return "zh" if han > 0.2 * len(letters) else "en"

@@ -4,8 +4,9 @@ import os
 import re
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import UserError
@@ -87,13 +88,49 @@ def new_folder(output: str | Path) -> Iterator[Path]:
         partial.chmod(0o777 & ~_umask())
         for file in partial.rglob("*"):
             file.chmod((0o777 if file.is_dir() else 0o666) & ~_umask())
-        old = partial.with_name(partial.name.replace("partial", "old"))
-        if output.exists():
-            os.replace(output, old)
-        os.replace(partial, output)
-        shutil.rmtree(old, ignore_errors=True)
+        move_folder(partial, output)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def only_writer(output: Path) -> Iterator[None]:
+    """Nobody else who asks for it writes `output` meanwhile; the system ends the lock with the process, killed or not.
+
+    Raises:
+        UserError: when somebody does.
+    """
+    from filelock import FileLock, Timeout
+
+    file = output.resolve().with_name(f".{output.resolve().name}.lock")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        number = ""
+        with suppress(OSError, ValueError):
+            number = f", number {int(file.read_text())}"
+        raise UserError(
+            f"{output} is being written by another process{number}: wait until it has ended, or give another --output"
+        ) from None
+    try:
+        with suppress(OSError):  # where a file that is locked cannot be written
+            file.write_text(str(os.getpid()))
+        yield
+    finally:
+        with suppress(OSError):
+            file.unlink()
+        lock.release()
+
+
+def move_folder(folder: Path, output: Path) -> None:
+    """Put a folder in the place of another one on the same disk, if there is one."""
+    old = output.with_name(f".{output.name}.old-{uuid.uuid4().hex[:8]}")
+    if output.exists():
+        os.replace(output, old)
+    os.replace(folder, output)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _umask() -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from math import exp
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -10,16 +11,20 @@ from accelerate import Accelerator
 from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from .batching import BatchSource
+from .checkpoints import Checkpoints
 from .errors import UserError
 from .families import PRETRAINING, PretrainingPreset, check_length, readable_length
+from .indexing import encode_lines
+from .loading import load_trained
+from .model_outputs import mean_loss
 from .new_models import spell_vocabulary
 from .objectives.denoising import GappedTexts
 from .objectives.masked import MaskedWords, Vocabulary
 from .objectives.pieces import TextPieces
 from .objectives.sentences import WholeTexts
 from .objectives.streams import TextStreams
-from .training import TrainingResult, TrainingSettings, mean_loss, train
-from .vocabulary import Ids, encode_corpus
+from .training import TrainingResult, TrainingSettings, train
+from .vocabulary import Ids
 
 EVALUATION_STREAMS = 8  # few: each of them begins without a past
 
@@ -30,7 +35,7 @@ def check_config(config: PreTrainedConfig, length: int) -> None:
     Raises:
         UserError: with the sentence of the model.
     """
-    preset = PRETRAINING[config.model_type.removeprefix("wordemb_")]
+    preset = PRETRAINING[_family_of(config)]
     check_length(config, "length", length)
     try:
         with torch.device("meta"):
@@ -41,13 +46,54 @@ def check_config(config: PreTrainedConfig, length: int) -> None:
 
 def encode_text(tokenizer: PreTrainedTokenizerFast, texts: Iterable[str], preset: PretrainingPreset) -> Ids:
     """Text as a language model reads it: unknown words as such, and each line's end where the lines make a stream."""
-    if preset.objective == "causal_lm":
-        texts = (f"{text}{tokenizer.eos_token}" for text in texts)
-    return encode_corpus(tokenizer, texts, drop_unknown=False)
+    return encode_lines(tokenizer, texts, preset.objective == "causal_lm")
+
+
+def new_language_model(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerFast, length: int) -> PreTrainedModel:
+    """A language model of random weights.
+
+    Args:
+        config: of a family that `PRETRAINING` lists with an objective for language models.
+        tokenizer: whose vocabulary it has.
+        length: tokens of a piece that it will be trained on.
+    """
+    fields: Any = config
+    fields.vocab_size = len(tokenizer)
+    if hasattr(config, "eos_token_id"):
+        # Where every line ends in the same token, a new one begins behind it.
+        fields.eos_token_id = tokenizer.eos_token_id
+        fields.bos_token_id = tokenizer.bos_token_id or tokenizer.eos_token_id
+    if getattr(config, "position_type", "learned") != "learned":
+        fields.max_position_embeddings = length  # it reads longer texts too, but has seen none
+    if hasattr(config, "decoder_start_token_id"):
+        fields.decoder_start_token_id = tokenizer.bos_token_id
+    model = getattr(transformers, PRETRAINING[_family_of(config)].auto_class).from_config(config)
+    spell_vocabulary(model, tokenizer)
+    if model.can_generate():
+        model.generation_config.suppress_tokens = never_written(tokenizer)
+    if readable_length(config, 1 << 30) < 1 << 30:
+        tokenizer.model_max_length = fields.max_position_embeddings
+    return model
+
+
+def load_language_model(model: str, family: str) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """A language model to go on with, and its tokenizer, whose vocabulary stays as it is.
+
+    Raises:
+        UserError: when there is none, or one of another family.
+    """
+    trained, tokenizer = load_trained(model, PRETRAINING[family].auto_class, "language model")
+    if _family_of(trained.config) != family:
+        raise UserError(f"family is {family}, but {model} is {_family_of(trained.config)}: give that as --family")
+    return trained, cast(PreTrainedTokenizerFast, tokenizer)
+
+
+def _family_of(config: PreTrainedConfig) -> str:
+    return config.model_type.removeprefix("wordemb_")
 
 
 def train_language_model(
-    config: PreTrainedConfig,
+    model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
     ids: Ids,
     dev: Ids | None,
@@ -56,11 +102,12 @@ def train_language_model(
     settings: TrainingSettings,
     accelerator: Accelerator,
     whole_words: bool = False,
-) -> tuple[PreTrainedModel, TrainingResult]:
-    """Train a language model.
+    checkpoints: Checkpoints | None = None,
+) -> TrainingResult:
+    """Train a language model in place.
 
     Args:
-        config: of a family that `PRETRAINING` lists with an objective for language models.
+        model: new, or to go on with.
         tokenizer: whose ids they are.
         ids: the corpus.
         dev: text that tells which epoch's weights are best; `None` for the last one's.
@@ -69,14 +116,9 @@ def train_language_model(
         settings: how to train.
         accelerator: where to train.
         whole_words: a masked language model hides all tokens of a word or none.
+        checkpoints: where the training is kept; `None` for nowhere.
     """
-    preset = PRETRAINING[config.model_type.removeprefix("wordemb_")]
-    model = getattr(transformers, preset.auto_class).from_config(config)
-    spell_vocabulary(model, tokenizer)
-    if model.can_generate():
-        model.generation_config.suppress_tokens = never_written(tokenizer)
-    if readable_length(config, 1 << 30) < 1 << 30:
-        tokenizer.model_max_length = config.max_position_embeddings
+    preset = PRETRAINING[_family_of(model.config)]
     processes = accelerator.num_processes
     source = _source(preset, ids, tokenizer, batch_size, length, processes, settings.seed, whole_words)
     evaluate = None
@@ -86,7 +128,7 @@ def train_language_model(
         def evaluate(model: PreTrainedModel) -> dict[str, float]:
             return {f"eval_{name}": value for name, value in _figures(model, held_out, accelerator).items()}
 
-    return model, train(model, source, settings, accelerator, evaluate)
+    return train(model, source, settings, accelerator, evaluate, checkpoints=checkpoints)
 
 
 def never_written(tokenizer: PreTrainedTokenizerFast) -> list[int]:
@@ -101,7 +143,7 @@ def evaluate_language_model(
 
     Unknown words and, in a stream, line ends are tokens. A biLM's figures are means of both directions.
     """
-    preset = PRETRAINING[model.config.model_type.removeprefix("wordemb_")]
+    preset = PRETRAINING[_family_of(model.config)]
     ids = encode_text(tokenizer, texts, preset)
     streams = min(EVALUATION_STREAMS, max(len(ids.ids) // 1000, 1))
     length = getattr(model.config, "max_position_embeddings", preset.length)  # what it was trained on

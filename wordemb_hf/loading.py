@@ -54,12 +54,24 @@ def architecture_of(model: str) -> str:
     Raises:
         UserError: when there is no such model.
     """
+    return head_of(model)[0]
+
+
+def head_of(model: str) -> tuple[str, str | None]:
+    """That class, and the kind of problem of a classifier, as transformers' pipeline takes it; `None` for the usual.
+
+    Raises:
+        UserError: when there is no such model.
+    """
     from transformers import AutoConfig
 
     with loading(model):
         name, options = place_of(model)
-        names = AutoConfig.from_pretrained(name, **options).architectures or [""]
-    return names[0]
+        config = AutoConfig.from_pretrained(name, **options)
+    problem = getattr(config, "problem_type", None)
+    if problem is None and config.num_labels == 1:
+        problem = "multi_label_classification"
+    return (config.architectures or [""])[0], problem
 
 
 def load_trained(model: str, auto_class: str, noun: str) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
@@ -113,6 +125,7 @@ def load_for_labels(
         return trained, tokenizer
     trained.config.id2label = dict(enumerate(labels))
     trained.config.label2id = {label: index for index, label in enumerate(labels)}
+    trained.config.problem_type = None  # that of its own head
     anew = auto.from_config(trained.config)
     anew.base_model.load_state_dict(trained.base_model.state_dict())
     return anew, tokenizer

@@ -17,6 +17,9 @@ CHINESE: dict[str, str] = {
     "{train} texts to train on, {dev} for development, {test} for the test; {labels} labels: {names}": (
         "训练集 {train} 条文本，验证集 {dev} 条，测试集 {test} 条；{labels} 个标签：{names}"
     ),
+    "{train} texts to train on, {dev} for development, {test} for the test; numbers from {least} to {most}": (
+        "训练集 {train} 条文本，验证集 {dev} 条，测试集 {test} 条；数值从 {least} 到 {most}"
+    ),
     "{train} sentences to train on, {dev} for development, {test} for the test; {labels} tags: {names}": (
         "训练集 {train} 个句子，验证集 {dev} 个，测试集 {test} 个；{labels} 个标注：{names}"
     ),
@@ -38,9 +41,17 @@ CHINESE: dict[str, str] = {
         "没有安装 Numba；装上附加包 `fast`，用时只是现在的几分之一。"
     ),
     "Going on where the training was stopped.": "从上次中断处继续训练。",
+    "Going on from step {step}, kept in {folder}.": "从第 {step} 步继续，检查点在 {folder}。",
+    "Kept at step {step}: the same command goes on from there.": "已在第 {step} 步保存：再次运行同一命令即可继续。",
     "Trained in {seconds} s, {speed} words/s; the model is in {folder}.": (
         "训练用时 {seconds} 秒，每秒 {speed} 个词；模型已存入 {folder}。"
     ),
+    "seed {seed}": "种子 {seed}",
+    "fold {fold} of {folds}": "第 {fold} 折（共 {folds} 折）",
+    "{count} folds: {figures}": "{count} 折：{figures}",
+    "{count} seeds, {part}: {figures}": "{count} 个种子，{part}：{figures}",
+    "loss {loss}, {speed} tokens/s, {left} left of all": "损失 {loss}，{speed} 词/秒，全程还需 {left}",
+    "Out of memory: batches are read in {parts} parts from now on.": "内存不足：此后每个批次分 {parts} 份读。",
     "Trained in {seconds} s; the model is in {folder}.": "训练用时 {seconds} 秒；模型已存入 {folder}。",
     "{texts} texts": "{texts} 条文本",
     "{sentences} sentences": "{sentences} 个句子",
@@ -93,9 +104,62 @@ CHINESE: dict[str, str] = {
     "Spearman {spearman}, Pearson {pearson} of {pairs} pairs; {missing} more have a word without a vector.": (
         "{pairs} 对词：斯皮尔曼相关系数 {spearman}，皮尔逊相关系数 {pearson}；另有 {missing} 对含有没有向量的词。"
     ),
+    "Without word vectors to start from: {families}.": "不能以给定的词向量为初始值：{families}。",
+    "Families with word vectors of their own start from those of {vectors}.": (
+        "凡自带词向量的模型，均以 {vectors} 的词向量为初始值。"
+    ),
+    "{name}, seed {seed} …": "{name}，随机种子 {seed} …",
+    "{name}: {figures}; {seconds} s": "{name}：{figures}；{seconds} 秒",
+    "{name} is missing: {why}": "缺少 {name}：{why}",
+    "The report is in {file}.": "报告已存入 {file}。",
+    "{data}: which model is enough": "{data}：哪个模型就够了",
+    "Take {name}: at {quality} % on dev, with {latency} ms for a text and {size}.": (
+        "建议用 {name}：验证集 {quality} %，每条文本 {latency} 毫秒，大小 {size}。"
+    ),
+    "Take {name}: with {quality} % on dev it is within one spread ({margin}) of the best, {best} "
+    "({best_quality} %), and needs {latency} ms for a text and {size}, not {best_latency} ms and {best_size}.": (
+        "建议用 {name}：验证集 {quality} %，与最好的 {best}（{best_quality} %）相差不到一个波动幅度（{margin}），"
+        "而每条文本只需 {latency} 毫秒、大小 {size}，后者则需 {best_latency} 毫秒、{best_size}。"
+    ),
+    "But the baseline, {baseline}, is at least as good: {quality} %.": "但基线 {baseline} 不比它差：{quality} %。",
+    "The baseline, {baseline}, has {quality} %.": "基线 {baseline} 为 {quality} %。",
+    "model": "模型",
+    "parameters": "参数量",
+    "size": "大小",
+    "training, s": "训练（秒）",
+    "p50, ms": "p50（毫秒）",
+    "p95, ms": "p95（毫秒）",
+    "texts/s": "文本/秒",
+    "Not trained": "未能训练",
+    "milliseconds for one text, on the CPU": "CPU 上每条文本的毫秒数",
+    "size of weights and vocabulary": "权重与词表的大小",
+    "Quality against latency; nothing lies above the green line.": "质量与延迟；绿线之上没有模型。",
+    "Quality against size; nothing lies above the green line.": "质量与大小；绿线之上没有模型。",
+    "Mean ± sample standard deviation; trainings of each model: {seeds}. The development part decides which of "
+    "them is kept and which model is recommended; the test part decides nothing.": (
+        "均值 ± 样本标准差，每个模型训练 {seeds} 次。保留哪一次的模型、推荐哪个模型，都只看验证集；测试集不参与决定。"
+    ),
+    "One spread is the standard deviation of the best model over its trainings or, with one, the standard "
+    "error of a share of {texts} texts.": (
+        "一个波动幅度，是最好的模型各次训练结果的标准差；只训练一次时，是 {texts} 条文本上比例的标准误差。"
+    ),
+    "Training is the wall time of one, from the texts to the finished folder. Size is that of weights and "
+    "vocabulary.": "训练时间是一次训练从读入文本到写完模型文件夹的实际用时。大小指权重与词表。",
+    "Latency: texts of the data one at a time, from the string to the scores, warm, on the CPU; p50 is the "
+    "median. Texts in a second: in batches. Threads of PyTorch: {threads}.": (
+        "延迟：预热后在 CPU 上逐条处理数据中的文本，从字符串到得分；p50 为中位数。每秒文本数按批处理计。"
+        "PyTorch 线程数：{threads}。"
+    ),
+    "TF-IDF + logistic regression": "TF-IDF + 逻辑回归",
+    "most frequent tags": "最常见标注",
+    "CRF on features": "特征 CRF",
     "loss": "损失",
     "accuracy": "准确率",
     "macro_f1": "宏平均 F1",
+    "micro_f1": "微平均 F1",
+    "pearson": "皮尔逊相关系数",
+    "spearman": "斯皮尔曼相关系数",
+    "mse": "均方误差",
     "f1": "F1 值",
     "precision": "精确率",
     "recall": "召回率",
@@ -109,6 +173,10 @@ CHINESE: dict[str, str] = {
     "baseline_exact_match": "基线完全匹配",
     "baseline_accuracy": "基线准确率",
     "baseline_macro_f1": "基线宏平均 F1",
+    "baseline_micro_f1": "基线微平均 F1",
+    "baseline_pearson": "基线皮尔逊相关系数",
+    "baseline_spearman": "基线斯皮尔曼相关系数",
+    "baseline_mse": "基线均方误差",
     "baseline_f1": "基线 F1 值",
     "baseline_precision": "基线精确率",
     "baseline_recall": "基线召回率",

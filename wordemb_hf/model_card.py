@@ -68,6 +68,8 @@ class ModelCardFacts:
     file_size_bytes: int | None = None
     vocab_size: int | None = None
     labels: list[str] | None = None
+    problem_type: str | None = None
+    """What a classifier answers, in transformers' words: one label, several, or a number."""
     dataset_name: str | None = None
     dataset_id: str | None = None
     """The data's name on the Hub, when it is there."""
@@ -79,6 +81,8 @@ class ModelCardFacts:
     """Type of span, or tag → metric → value, on the split `test`, else on the last of `metrics`."""
     baseline: dict[str, float] | None = None
     """Metric → value of the baseline, on the split `test`, else on the last of `metrics`."""
+    repeated: list[tuple[str, int, str, dict[str, tuple[float, float, list[float]]]]] = field(default_factory=list)
+    """`folds` or `seeds`, how many, the part (empty for what a fold held out), and by metric mean, deviation, each."""
     baseline_name: str = "TF-IDF + logistic regression"
     settings: dict[str, Any] = field(default_factory=dict)
     examples: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -153,8 +157,11 @@ def render_card(facts: ModelCardFacts) -> str:
             call=PIPELINES.get(facts.pipeline_tag or ""),
             example=_example_text(facts),
             example_output=_example_output(facts),
+            several=facts.problem_type == "multi_label_classification",
+            above_half=_above_half(facts),
             results=_results(facts),
             score_split=_score_split(facts),
+            named=lambda metric: _named(facts, metric),
             types=_types(facts),
             transformers_range=TRANSFORMERS_RANGE,
             literal=_literal,
@@ -253,8 +260,17 @@ def _example_output(facts: ModelCardFacts) -> str | None:
     """What the pipeline of a classifier returns for the example, as Python prints it, on one line."""
     if facts.pipeline_tag != "text-classification" or not facts.examples:
         return None
+    if facts.problem_type == "multi_label_classification":
+        return None  # see `_above_half`
     scores = _scores(facts.examples[0][1])
     return repr([{"label": scores[0][0], "score": round(float(scores[0][1]), 4)}]) if scores else None
+
+
+def _above_half(facts: ModelCardFacts) -> list[tuple[str, float]]:
+    """The labels of the example, where a text may have several, as the card's code prints them."""
+    if facts.problem_type != "multi_label_classification" or not facts.examples:
+        return []
+    return [(label, round(float(score), 4)) for label, score in _scores(facts.examples[0][1]) if score > 0.5]
 
 
 def _score_split(facts: ModelCardFacts) -> str | None:
@@ -267,12 +283,19 @@ def _results(facts: ModelCardFacts) -> list[tuple[str, list[str], str]]:
     names = dict.fromkeys(metric for values in facts.metrics.values() for metric in values)
     return [
         (
-            _plain(said(METRICS.get(metric, ("", metric))[1], facts.card_language)),
+            _named(facts, metric),
             [_number(values.get(metric)) for values in facts.metrics.values()],
             _number((facts.baseline or {}).get(metric)),
         )
         for metric in names
     ]
+
+
+def _named(facts: ModelCardFacts, metric: str) -> str:
+    """What a table calls a metric, or that of the baseline."""
+    name = metric.removeprefix("baseline_")
+    shown = _plain(said(METRICS.get(name, ("", name))[1], facts.card_language))
+    return shown if name == metric else f"{shown} ({_plain(said(facts.baseline_name, facts.card_language))})"
 
 
 def _types(facts: ModelCardFacts) -> tuple[list[str], list[list[str]]]:

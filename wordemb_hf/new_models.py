@@ -114,13 +114,13 @@ def fit_to_texts(model: "PreTrainedModel", tokenizer: Any, encoded: Any) -> None
     Args:
         model: a model that has just been made.
         tokenizer: its tokenizer.
-        encoded: the training texts; `rows` are their ids, `labels` the classes of a classifier's.
+        encoded: the training texts; `rows` are their ids, `labels` the classes of a classifier's, or numbers.
     """
     spell_vocabulary(model, tokenizer)
     if hasattr(model.base_model, "set_document_frequencies"):
         from .bag_of_words import fit_bag_of_words
 
-        fit_bag_of_words(model, encoded.rows, encoded.labels)
+        fit_bag_of_words(model, encoded.rows, None if model.config.problem_type == "regression" else encoded.labels)
 
 
 def spell_vocabulary(model: "PreTrainedModel", tokenizer: Any) -> None:

@@ -8,10 +8,10 @@ import typer
 DATA, MODEL, TRAINING = "Data", "Model", "Training"
 
 TextColumn = Annotated[
-    str, typer.Option(help="Column of the text in jsonl, csv and tsv.", rich_help_panel=DATA, metavar="NAME")
+    str, typer.Option(help="Column of the text in tables and jsonl.", rich_help_panel=DATA, metavar="NAME")
 ]
 LabelColumn = Annotated[
-    str, typer.Option(help="Column of the label in jsonl and csv.", rich_help_panel=DATA, metavar="NAME")
+    str, typer.Option(help="Column of the label in tables and jsonl.", rich_help_panel=DATA, metavar="NAME")
 ]
 TargetColumn = Annotated[str, typer.Option(help="Column of the text to write.", rich_help_panel=DATA, metavar="NAME")]
 Beams = Annotated[
@@ -67,9 +67,62 @@ LowercaseOfTask = Annotated[
 MinCount = Annotated[
     int, typer.Option(help="Leave out words that occur less often.", rich_help_panel=DATA, metavar="N")
 ]
+Unfreezing = Annotated[
+    Literal["all", "gradual", "head"],
+    typer.Option(help="What is trained: gradual is a layer more with each epoch.", rich_help_panel=TRAINING),
+]
+ClassWeights = Annotated[
+    Literal["balanced"] | None,
+    typer.Option(help="Let rare labels count as much as frequent ones.", rich_help_panel=TRAINING),
+]
 MixedPrecision = Annotated[
     Literal["no", "bf16", "fp16"] | None,
     typer.Option(help="Arithmetic of the forward pass.", show_default="the launcher's", rich_help_panel=TRAINING),
+]
+CheckpointSteps = Annotated[
+    int,
+    typer.Option(
+        help="Keep the training after so many steps.",
+        show_default="every minute or epoch",
+        rich_help_panel=TRAINING,
+        metavar="N",
+    ),
+]
+Resume = Annotated[
+    Literal["auto", "never"],
+    typer.Option(help="Go on with a training that was stopped, or begin anew.", rich_help_panel=TRAINING),
+]
+BatchTokens = Annotated[
+    int,
+    typer.Option(
+        help="In place of --batch-size: as many texts as have so many tokens.",
+        show_default="off",
+        rich_help_panel=TRAINING,
+        metavar="N",
+    ),
+]
+Compile = Annotated[
+    bool, typer.Option("--compile", help="Have torch.compile make the model faster.", rich_help_panel=TRAINING)
+]
+Trackers = Annotated[
+    list[str] | None,
+    typer.Option("--tracker", help="tensorboard, trackio or wandb.", rich_help_panel=TRAINING, metavar="NAME"),
+]
+LoggingDir = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of trackers' files.", show_default="logs beside it", rich_help_panel=TRAINING, metavar="FOLDER"
+    ),
+]
+Seeds = Annotated[
+    int,
+    typer.Option(help="Trainings, by seeds from that on; the best one is kept.", rich_help_panel=TRAINING, metavar="N"),
+]
+Folds = Annotated[
+    int,
+    typer.Option(
+        help="Also cross-validate, by so many folds.", show_default="off", rich_help_panel=TRAINING, metavar="K"
+    ),
 ]
 Seed = Annotated[int, typer.Option(help="Of everything that is random.", rich_help_panel=TRAINING, metavar="N")]
 

@@ -4,6 +4,8 @@
 .csv       a header; cells may be quoted
 .jsonl     one JSON object a line
 .parquet   both columns as text
+
+In place of a path, `namespace/name` is a data set of the Hub; columns may stand inside one called `translation`.
 """
 
 import random
@@ -11,9 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .corpus import Splits, check_columns, check_file, example_records, find_parts, suffix_of, text_cell
-from .corpus import test_part as test_part_of
 from .errors import UserError
+from .records import Source, check_file, example_records, text_cell
+from .splits import DEV_FRACTION, Splits, find_parts
+from .splits import test_part as test_part_of
 
 PAIR_SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet")
 # What a verb calls the text, unless its user says otherwise, and what it is called here.
@@ -41,15 +44,15 @@ class Pairs:
         return Pairs([self.sources[row] for row in rows], [self.targets[row] for row in rows], source)
 
 
-def read_pairs(path: str | Path, *, text_column: str = SOURCE_COLUMN, target_column: str = "target") -> Pairs:
-    """Read pairs from a .tsv, .csv, .jsonl or .parquet file.
+def read_pairs(path: str | Source, *, text_column: str = SOURCE_COLUMN, target_column: str = "target") -> Pairs:
+    """Read pairs from a .tsv, .csv, .jsonl or .parquet file, or a part of a data set of the Hub.
 
     A .tsv has a header when its first line holds both column names; otherwise every line is `source<TAB>target`.
 
     Raises:
         UserError: for a file that cannot be read, a missing column, an empty source or target, or no pair at all.
     """
-    path = Path(path)
+    path = Path(path) if isinstance(path, str) else path
     check_file(path, PAIR_SUFFIXES)
     pairs = Pairs(source=str(path))
     for line, source, target in _rows(path, text_column, target_column):
@@ -71,7 +74,7 @@ def read_pair_splits(
     text_column: str = SOURCE_COLUMN,
     target_column: str = "target",
     seed: int = 0,
-    dev_fraction: float = 0.1,
+    dev_fraction: float = DEV_FRACTION,
     most_dev: int = 1000,
 ) -> Splits[Pairs]:
     """Read a data set of pairs: a file to train on, or a folder with `train.*` and perhaps `dev.*` and `test.*`.
@@ -89,7 +92,7 @@ def read_pair_splits(
     )
     assert train is not None
     if dev_part is None and dev_fraction:
-        train, dev_part = _cut_dev(train, seed, min(round(len(train) * dev_fraction) or 1, most_dev))
+        train, dev_part = cut_dev(train, seed, min(round(len(train) * dev_fraction) or 1, most_dev))
     return Splits(train, dev_part, test_part)
 
 
@@ -102,7 +105,8 @@ def test_pairs(data: Path, text_column: str, target_column: str) -> Pairs:
     return read_pairs(test_part_of(data, PAIR_SUFFIXES), text_column=text_column, target_column=target_column)
 
 
-def _cut_dev(train: Pairs, seed: int, size: int) -> tuple[Pairs, Pairs | None]:
+def cut_dev(train: Pairs, seed: int, size: int) -> tuple[Pairs, Pairs | None]:
+    """Move pairs to a dev part, at least `size`; those of one source stay together."""
     rows_of: dict[str, list[int]] = {}
     for row, source in enumerate(train.sources):
         rows_of.setdefault(source, []).append(row)
@@ -117,30 +121,8 @@ def _cut_dev(train: Pairs, seed: int, size: int) -> tuple[Pairs, Pairs | None]:
     return train.take(kept, train.source), train.take(sorted(chosen), f"{train.source} (the share held out as dev)")
 
 
-def _rows(path: Path, text_column: str, target_column: str) -> Iterator[tuple[int, str, str]]:
-    if suffix_of(path) == ".parquet":
-        yield from _parquet_rows(path, text_column, target_column)
-        return
+def _rows(path: Source, text_column: str, target_column: str) -> Iterator[tuple[int, str, str]]:
     # The order of the columns where there is no header, and what such a line is.
     plain = (text_column, target_column)
     for line, cells in example_records(path, text_column, target_column, plain, "source<TAB>target"):
         yield line, text_cell(path, line, cells, text_column), text_cell(path, line, cells, target_column)
-
-
-def _parquet_rows(path: Path, text_column: str, target_column: str) -> Iterator[tuple[int, str, str]]:
-    """A batch of rows at a time."""
-    import pyarrow
-    import pyarrow.parquet
-
-    columns = [text_column, target_column]
-    try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            check_columns(str(path), columns, file.schema_arrow.names)
-            line = 0
-            for batch in file.iter_batches(columns=columns):
-                for row in batch.to_pylist():
-                    line += 1
-                    source, target = (text_cell(path, line, row, column) for column in columns)
-                    yield line, source, target
-    except (pyarrow.ArrowException, OSError) as error:
-        raise UserError(f"{path} cannot be read as parquet: {' '.join(str(error).split())[:200]}") from None

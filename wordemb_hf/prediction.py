@@ -36,8 +36,9 @@ def predict(
 
     Returns:
         For each text, from a classifier `{"text": ..., "labels": [{"label": ..., "score": ...}, ...]}`, the likeliest
-        label first; from a tagger `{"text": ..., "spans": [{"type": ..., "start": ..., "end": ..., "text": ...,
-        "score": ...}, ...]}`, the places in characters. Where tags mark no spans, every word is one. From a cloze model
+        label first, and where a text may have several those above a half; from a regression `{"text": ..., "value":
+        ...}`; from a tagger `{"text": ..., "spans": [{"type": ..., "start": ..., "end": ..., "text": ..., "score":
+        ...}, ...]}`, the places in characters. Where tags mark no spans, every word is one. From a cloze model
         `{"text": ..., "words": [{"word": ..., "score": ...}, ...]}` for its mask, and from a model that writes
         `{"text": ..., "continuations": [...]}`. From an encoder–decoder `{"text": ..., "written": [{"text": ...,
         "score": ...}, ...]}`, the best first; the score with beams only.
@@ -60,11 +61,11 @@ def predict(
         check_picture(Path(explain), len(texts))
 
     from .jobs import job_for_model
-    from .loading import architecture_of, load_trained
+    from .loading import head_of, load_trained
     from .reports import write_lines
     from .training import make_accelerator
 
-    job = job_for_model(architecture_of(model))
+    job = job_for_model(*head_of(model))
     labeller, tokenizer = load_trained(model, job.auto_class, job.noun)
     accelerator = make_accelerator()
     if beams is not None or length_penalty is not None:
@@ -91,7 +92,9 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="Folder or Hub name of a classifier, a tagger or a model that writes.")],
     data: Annotated[
         Path,
-        typer.Option(help="Labelled texts: tsv, csv, jsonl, conll, plain ones, or a folder with a test part."),
+        typer.Option(
+            help="Texts, labelled or plain: file, folder with a test part, or name on the Hub.", metavar="PATH|HUB"
+        ),
     ],
     text_column: TextColumn = "text",
     label_column: LabelColumn = "label",
@@ -103,7 +106,8 @@ def evaluate(
     """Measure how well a model labels texts or words whose labels are known, predicts words, or writes targets.
 
     Returns:
-        `loss`, `accuracy`, and `macro_f1`; of a tagger of spans `f1`, `precision` and `recall` in its place, and of any
+        `loss`, `accuracy`, and `macro_f1`, with several labels `micro_f1`, `macro_f1` and `exact_match`, of numbers
+        `pearson`, `spearman` and `mse`; of a tagger of spans `f1`, `precision` and `recall` in its place, and of any
         tagger `types`, the same for each type or tag; of a language model `loss` and `perplexity` of a token; of an
         encoder–decoder `loss`, `bleu`, `chrf`, `rouge_l` and `exact_match`.
 
@@ -114,11 +118,11 @@ def evaluate(
     check_output_file(output)
 
     from .jobs import job_for_model
-    from .loading import architecture_of, label_ids, load_trained
+    from .loading import head_of, label_ids, load_trained
     from .reports import told, write_json
     from .training import make_accelerator
 
-    job = job_for_model(architecture_of(model))
+    job = job_for_model(*head_of(model))
     column = target_column if job.auto_class == "AutoModelForSeq2SeqLM" else label_column
     part = job.read_test(Path(data), text_column, column)
     labeller, tokenizer = load_trained(model, job.auto_class, job.noun)

@@ -1,8 +1,7 @@
 """The verb `pretrain`: from raw text to a model that has read it."""
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -13,24 +12,33 @@ from .options import (
     MODEL,
     TRAINING,
     CardLanguage,
+    CheckpointSteps,
+    Compile,
     Language,
+    LoggingDir,
     Lowercase,
     MinCount,
     MixedPrecision,
     OutputFolder,
     Overwrite,
+    Resume,
     Seed,
     TextColumn,
     TokenizerKind,
+    Trackers,
     model_option,
     training_option,
 )
 from .processors import count_processors
 
+if TYPE_CHECKING:
+    pass
+
 
 def pretrain(
     corpus: Annotated[
-        list[Path], typer.Option(help="Text: txt, jsonl, csv or tsv, also .gz, or a folder of them.", metavar="FILE")
+        list[Path],
+        typer.Option(help="Text: txt, jsonl, csv, tsv (.gz), parquet, folder, name on the Hub.", metavar="PATH|HUB"),
     ],
     output: OutputFolder,
     overwrite: Overwrite = False,
@@ -53,7 +61,7 @@ def pretrain(
         str, model_option("What to train: word2vec, a language model of a family that is one.", "NAME")
     ] = "word2vec",
     model: Annotated[
-        str | None, model_option("word2vec: vectors to go on with; words that they lack are added.", "FOLDER")
+        str | None, model_option("Go on from this; word vectors get the words that they lack.", "FOLDER")
     ] = None,
     fields: Annotated[
         list[str] | None,
@@ -85,7 +93,12 @@ def pretrain(
     ] = False,
     learning_rate: Annotated[float | None, training_option("At its highest.", "RATE", "preset")] = None,
     mixed_precision: MixedPrecision = None,
+    checkpoint_steps: CheckpointSteps = 0,
+    resume: Resume = "auto",
     seed: Seed = 0,
+    compile: Compile = False,
+    tracker: Trackers = None,
+    logging_dir: LoggingDir = None,
 ) -> Path:
     """Train word vectors or a language model on raw text.
 
@@ -110,6 +123,7 @@ def pretrain(
         make_config,
         ngrams_read,
         parse_settings,
+        readable_length,
         word_vector_settings,
     )
     from .folders import check_output, new_folder
@@ -131,9 +145,10 @@ def pretrain(
         "subsample_threshold": subsample_threshold,
     }
     options = {**parse_settings(fields), **{name: value for name, value in named.items() if value is not None}}
-    if model is not None and (family != "word2vec" or options):
-        what = f"family is {family}" if family != "word2vec" else f"{', '.join(options)} cannot be changed"
-        raise UserError(f"model {model} is word vectors to go on with, but {what}")
+    if model is not None and options:
+        raise UserError(
+            f"model {model} brings its own settings, but {', '.join(options)} would change them: leave it out"
+        )
     config = make_config(family, **{**preset.settings, **options})  # refused before any text is read, if impossible
     batch_size = preset.batch_size if batch_size is None else batch_size
     length = preset.length if length is None else length
@@ -144,14 +159,27 @@ def pretrain(
         raise UserError(f"threads is {threads}, but this process has {count_processors()} processors: give no more")
     if whole_words and preset.objective != "masked_lm":
         raise UserError(f"whole_words is set, but {family} hides no words: only transformer_encoder does")
+    if (compile or tracker) and preset.objective == "windows":
+        raise UserError("compile and tracker are for language models: word vectors have an engine of their own")
     if dev is not None and preset.objective == "windows":
         raise UserError(f"dev is {dev}, but word vectors have no development text: measure them by what they are for")
 
+    from .checkpoints import Checkpoints, describe_training, forget_training
     from .corpus import read_texts
     from .documents import document_language_model, document_vectors
-    from .language_models import check_config, encode_text, train_language_model
+    from .hub_datasets import dataset_name
+    from .hub_texts import local_texts
+    from .indexing import index_text
+    from .language_models import (
+        check_config,
+        encode_text,
+        load_language_model,
+        new_language_model,
+        train_language_model,
+    )
+    from .splits import DEV_NAMES, source_of
+    from .trackers import tracked
     from .training import TrainingSettings, make_accelerator
-    from .vocabulary import build_tokenizer
     from .word2vec.corpus_ids import extend_corpus, index_corpus
     from .word_vectors import (
         different_words,
@@ -163,8 +191,9 @@ def pretrain(
 
     vectors = preset.objective == "windows"
     if model is not None:
-        trained, known = load_word_vectors(model)
+        trained, known = load_word_vectors(model) if vectors else load_language_model(model, family)
         config = trained.config
+        length = readable_length(config, length)
     rate = preset.learning_rate
     if vectors:
         rate, threshold = word_vector_settings(config)
@@ -175,16 +204,13 @@ def pretrain(
         learning_rate=rate if learning_rate is None else learning_rate,
         mixed_precision=mixed_precision,
         seed=seed,
+        compile=compile,
         **({"optimizer": "sgd", "floor": 1e-4, "summed_loss": True} if vectors else {"max_grad_norm": 1.0}),
     )
     if not vectors:
         check_config(config, length)
     accelerator = make_accelerator(settings)
     accelerator.print(translate("Counting words in {corpus} …", corpus=", ".join(map(str, corpus))))
-
-    def read(paths: Sequence[Path]) -> Iterator[str]:
-        # An empty line ends a line as well, which a stream of text has a token for.
-        return read_texts(paths, text_column=text_column, keep_empty=preset.objective == "causal_lm")
 
     words: dict[str, Any] = {
         "kind": tokenizer_kind,
@@ -193,15 +219,24 @@ def pretrain(
         "lowercase": lowercase,
         "special_tokens": preset.special_tokens,
     }
-    if model is not None:
-        tokenizer, ids = extend_corpus(known, corpus, min_count=min_count, text_column=text_column, threads=threads)
-    elif vectors:
-        tokenizer, ids = index_corpus(
-            corpus, text_column=text_column, threads=threads, ngrams=ngrams_read(config), **words
-        )
-    else:
-        tokenizer = build_tokenizer(read(corpus), max_characters=characters_read(config), **words)
-        ids = encode_text(tokenizer, read(corpus), preset)
+    # An empty line ends a line as well, which a stream of text has a token for.
+    stream = preset.objective == "causal_lm"
+    with local_texts(corpus, text_column) as texts:
+        if model is not None and vectors:
+            tokenizer, ids = extend_corpus(known, texts, min_count=min_count, text_column=text_column, threads=threads)
+        elif vectors:
+            tokenizer, ids = index_corpus(
+                texts, text_column=text_column, threads=threads, ngrams=ngrams_read(config), **words
+            )
+        else:
+            tokenizer, ids = index_text(
+                texts,
+                text_column=text_column,
+                max_characters=characters_read(config),
+                line_ends=stream,
+                given=None if model is None else known,
+                **words,
+            )
     accelerator.print(
         translate(
             "{tokens} words in {documents} documents; {vocabulary} different ones occur at least {min_count} times.",
@@ -220,19 +255,23 @@ def pretrain(
             extend_word_vectors(trained, tokenizer, ids)
         result = train_word_vectors(trained, tokenizer, ids, batch_size, settings, accelerator, threads, output)
     else:
-        config.vocab_size = len(tokenizer)
-        if hasattr(config, "eos_token_id"):
-            # Where every line ends in the same token, a new one begins behind it.
-            config.eos_token_id = tokenizer.eos_token_id
-            config.bos_token_id = tokenizer.bos_token_id or tokenizer.eos_token_id
-        if getattr(config, "position_type", "learned") != "learned":
-            config.max_position_embeddings = length  # it reads longer texts too, but has seen none
-        if hasattr(config, "decoder_start_token_id"):
-            config.decoder_start_token_id = tokenizer.bos_token_id
-        held_out = None if dev is None else encode_text(tokenizer, read([Path(dev)]), preset)
-        trained, result = train_language_model(
-            config, tokenizer, ids, held_out, batch_size, length, settings, accelerator, whole_words
+        if model is None:
+            trained = new_language_model(config, tokenizer, length)
+        held_out = None
+        if dev is not None:
+            dev_texts = read_texts(source_of(dev, *DEV_NAMES), text_column=text_column, keep_empty=stream)
+            held_out = encode_text(tokenizer, dev_texts, preset)
+        given = [part for text in (ids, held_out) if text is not None for part in (text.ids, text.offsets)]
+
+        described = describe_training(
+            trained, settings, given, start=model, batch_size=batch_size, length=length, whole_words=whole_words
         )
+        kept = Checkpoints.beside(output, described, checkpoint_steps, resume)
+        logs = Path(logging_dir or output.parent / "logs")
+        with tracked(accelerator, tracker or [], logs, output.name, settings):
+            result = train_language_model(
+                trained, tokenizer, ids, held_out, batch_size, length, settings, accelerator, whole_words, kept
+            )
 
     if accelerator.is_main_process:
         with new_folder(output) as folder:
@@ -242,13 +281,14 @@ def pretrain(
                 folder,
                 trained,
                 name=output.name,
-                corpus=", ".join(path.name for path in corpus),
+                corpus=", ".join(dataset_name(path) or path.name for path in corpus),
                 documents=len(ids.offsets) - 1,
                 result=result,
                 settings=settings,
                 language=language,
                 card_language=card_language,
             )
+        forget_training(output)
         speed = len(ids.ids) * settings.epochs / max(result.seconds, 1e-9)
         accelerator.print(
             translate(

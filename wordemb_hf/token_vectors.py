@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from .batching import by_tokens
 from .encoding import EncodedTexts
 from .errors import UserError
-from .training import ragged_outputs_of
+from .model_outputs import ragged_outputs_of
 
 BATCH_TEXTS, BATCH_TOKENS = 256, 16_384  # 64 tokens each
 

@@ -7,7 +7,7 @@
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -16,14 +16,21 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import gather_object, set_seed
+from accelerate.utils import set_seed
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
-from .batching import Batch, BatchSource, LazyBatches
+from .batching import Batch, BatchSource, halved
+from .checkpoints import Checkpoints
 from .errors import UserError
+from .keeper import Keeper
 from .messages import translate
-from .optimization import OptimizerName, ScheduleName, make_optimizer, schedule
+from .model_outputs import carry_on, train_on
+from .optimization import OptimizerName, ScheduleName, Unfreezing, lowest_trained, make_optimizer, schedule
+from .progress import Progress
+from .row_updates import RowAdamW, clip_gradients, large_tables
+from .training_state import TrainingState
 
 Precision = Literal["no", "bf16", "fp16"]
 
@@ -36,10 +43,12 @@ class TrainingSettings:
         epochs: passes over the data.
         learning_rate: at its highest.
         optimizer: `adamw` or `sgd`.
-        schedule: how the rate falls: `linear`, `cosine` or `constant`.
+        schedule: how the rate falls: `linear`, `cosine`, `constant` or `slanted`.
         warmup: share of the training in which the rate rises.
         floor: the rate falls to no less than this share of its highest.
         weight_decay: of AdamW, for matrices that multiply.
+        layer_decay: a layer's rate is this share of the one above it; 1 for one rate.
+        unfreezing: what is trained: `all`, the `head`, or `gradual`: one layer more with each epoch.
         accumulation: batches whose gradients make one step.
         max_grad_norm: gradients are scaled down to this norm; 0 for never.
         patience: evaluations without a better one before the training stops; 0 for never.
@@ -47,6 +56,7 @@ class TrainingSettings:
         mixed_precision: `no`, `bf16`, `fp16`, or `None` for what `accelerate launch` says.
         seed: of everything that is random.
         logging_steps: steps between two rows of the history.
+        compile: have torch.compile make the model faster, which takes a while at the beginning.
     """
 
     epochs: int
@@ -56,6 +66,8 @@ class TrainingSettings:
     warmup: float = 0.0
     floor: float = 0.0
     weight_decay: float = 0.0
+    layer_decay: float = 1.0
+    unfreezing: Unfreezing = "all"
     accumulation: int = 1
     max_grad_norm: float = 0.0
     patience: int = 0
@@ -63,6 +75,7 @@ class TrainingSettings:
     mixed_precision: Precision | None = None
     seed: int = 0
     logging_steps: int = 50
+    compile: bool = False
 
     def __post_init__(self):
         for name, low in (("epochs", 0), ("accumulation", 1), ("patience", 0), ("logging_steps", 1)):
@@ -75,6 +88,8 @@ class TrainingSettings:
             raise UserError(f"learning_rate is {self.learning_rate}, but must be above 0 and finite")
         if not 0 <= self.warmup < 1:
             raise UserError(f"warmup is {self.warmup}, but must be at least 0 and below 1: a share of the training")
+        if not 0 < self.layer_decay <= 1:
+            raise UserError(f"layer_decay is {self.layer_decay}, but must be above 0 and at most 1")
         if not 0 <= self.seed < 2**32:
             raise UserError(f"seed is {self.seed}, but must be at least 0 and below 2**32")
 
@@ -121,6 +136,7 @@ def train(
     accelerator: Accelerator,
     evaluate: Callable[[PreTrainedModel], dict[str, float]] | None = None,
     metric: str = "eval_loss",
+    checkpoints: Checkpoints | None = None,
 ) -> TrainingResult:
     """Train `model` in place.
 
@@ -132,212 +148,159 @@ def train(
         evaluate: called after each epoch on every process; returns `eval_...` figures. With it, the model ends with the
             weights of the best evaluation.
         metric: the figure that decides which evaluation is best; smaller is better if it ends in `loss`.
+        checkpoints: where the training is kept, and goes on from if it was stopped there; `None` for nowhere. They stay
+            when it has ended: they are of no use once the model is written, but not before.
 
     Raises:
-        UserError: when the loss is no longer a number.
+        UserError: when the loss is no longer a number, or the checkpoints are of another training.
+        KeyboardInterrupt: when it was interrupted, after a checkpoint.
     """
     started = time.monotonic()
-    optimizer = make_optimizer(model, settings.optimizer, settings.learning_rate, settings.weight_decay)
-    prepared, optimizer = accelerator.prepare(model, optimizer)
-    result = TrainingResult()
-    best = _Best(metric)
-    log = _LossLog(accelerator.device)
-    step = 0
-    for epoch in range(settings.epochs):
-        prepared.train()
-        batches = source.epoch(epoch)
-        carried = _carry(source, None)
-        rounds = -(-len(batches) // accelerator.num_processes)
-        updates = range(0, rounds, settings.accumulation)
-        label = translate("epoch {epoch} of {epochs}", epoch=epoch + 1, epochs=settings.epochs)
-        bar = tqdm(
-            updates,
-            desc=label,
-            unit=translate("step"),
-            disable=None if accelerator.is_main_process else True,
-            leave=False,
-        )
-        for first in bar:
-            progress = (epoch + first / rounds) / settings.epochs
-            factor = schedule(settings.schedule, settings.warmup, settings.floor, progress)
-            for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * factor
-            group_of_batches = [
-                _batch_of(batches, number, accelerator)
-                for number in range(first, min(first + settings.accumulation, rounds))
-            ]
-            carried = _update(prepared, optimizer, source, group_of_batches, carried, settings, accelerator, log)
-            step += 1
-            if step % settings.logging_steps == 0 or first == updates[-1]:
-                loss = log.mean(accelerator)
-                if not np.isfinite(loss):
-                    raise UserError(
-                        f"the loss is {loss} at step {step}: try a lower --learning-rate than "
-                        f"{settings.learning_rate}, a --max-grad-norm, or no mixed precision"
-                    )
-                at = round((epoch + (first + settings.accumulation) / rounds), 4)
-                row = {"epoch": min(at, epoch + 1.0), "step": step, "loss": loss}
-                result.history.append(row | {"learning_rate": settings.learning_rate * factor})
-                bar.set_postfix_str(f"{translate('loss')} {loss:.4f}")
-        if evaluate is not None:
-            row = {"epoch": epoch + 1.0, "step": step, **evaluate(accelerator.unwrap_model(prepared))}
-            result.history.append(row)
-            best.see(row, accelerator.unwrap_model(prepared))
-            if accelerator.is_main_process:
-                tqdm.write(f"{label}: " + _figures(row))
-            if settings.patience and best.since >= settings.patience:
-                break
-    best.restore(accelerator.unwrap_model(prepared))
-    result.best = best.row
-    result.seconds = time.monotonic() - started
-    accelerator.wait_for_everyone()
-    return result
-
-
-def outputs_of(
-    model: PreTrainedModel, batches: LazyBatches, accelerator: Accelerator, pick: Callable[[Any], torch.Tensor]
-) -> tuple[np.ndarray, float | None]:
-    """One row of model output for each example, in the examples' order, and the mean loss where there are labels.
-
-    Every process computes its share of the batches; all of them return the whole.
-
-    Args:
-        model: the model.
-        batches: batches of examples; `batches.indices` says which.
-        accelerator: where to compute.
-        pick: from the model's output to `(batch, width)`.
-    """
-    rows, loss = ragged_outputs_of(
-        model, batches, accelerator, lambda output, indices: list(pick(output).float().cpu().numpy())
+    optimizer = make_optimizer(
+        model,
+        settings.optimizer,
+        settings.learning_rate,
+        settings.weight_decay,
+        settings.layer_decay,
+        [] if settings.compile else large_tables(model, accelerator),  # their hooks would break its graphs
     )
-    return (np.stack(rows) if rows else np.zeros((0, 0), dtype=np.float32)), loss
+    rows = optimizer if isinstance(optimizer, RowAdamW) else None
+    prepared, optimizer = accelerator.prepare(model, optimizer)
+    if settings.compile:
+        prepared = torch.compile(prepared, dynamic=True)
+    state = TrainingState(prepared, optimizer, source, metric, accelerator)
+    keeper = Keeper(checkpoints, state, settings.logging_steps)
+    keeper.restore()
+    before = state.seconds
+    progress = Progress(accelerator, _share(state, settings))
+    with keeper, rows or nullcontext():
+        while state.epoch < settings.epochs and not (settings.patience and state.best.since >= settings.patience):
+            label = translate("epoch {epoch} of {epochs}", epoch=state.epoch + 1, epochs=settings.epochs)
+            prepared.train()
+            for _ in _epoch(state, settings, label, progress):
+                state.seconds = before + time.monotonic() - started
+                keeper.after_step()
+            if evaluate is not None:
+                if rows is not None:
+                    rows.settle()
+                row = {"epoch": state.epoch + 1.0, "step": state.step, **evaluate(state.model)}
+                state.history.append(row)
+                accelerator.log(row, step=state.step)
+                state.best.see(row, state.model)
+                if accelerator.is_main_process:
+                    tqdm.write(f"{label}: " + _figures(row))
+            state.epoch += 1
+            state.begin_epoch()
+            state.seconds = before + time.monotonic() - started
+            keeper.after_epoch()
+    state.best.restore(state.model)
+    accelerator.wait_for_everyone()
+    return TrainingResult(state.history, state.best.row, state.seconds)
 
 
-def ragged_outputs_of(
-    model: PreTrainedModel,
-    batches: LazyBatches,
-    accelerator: Accelerator,
-    pick: Callable[[Any, np.ndarray], Sequence[np.ndarray]],
-    items: Callable[[Batch], int] | None = None,
-) -> tuple[list[np.ndarray], float | None]:
-    """As `outputs_of`, with rows that may differ in length.
-
-    Args:
-        model: the model.
-        batches: batches of examples; `batches.indices` says which.
-        accelerator: where to compute.
-        pick: from the model's output and the examples' indices to one array for each of them.
-        items: how many predictions a batch's mean loss is a mean of; by default one for each example.
-    """
-    was_training = model.training
-    model = model.to(accelerator.device).eval()
-    rows: list[tuple[int, np.ndarray]] = []
-    loss, seen = 0.0, 0
-    with torch.inference_mode(), accelerator.autocast():
-        for number in range(accelerator.process_index, len(batches), accelerator.num_processes):
-            batch = {name: tensor.to(accelerator.device) for name, tensor in batches[number].items()}
-            output = model(**batch)
-            indices = batches.indices[number]
-            rows += zip(indices.tolist(), pick(output, indices), strict=True)
-            count = items(batch) if items else len(indices)
-            if getattr(output, "loss", None) is not None and count:
-                loss, seen = loss + float(output.loss) * count, seen + count
-    model.train(was_training)
-    gathered = gather_object([(rows, loss, seen)])
-    ordered = sorted((row for part, _, _ in gathered for row in part), key=lambda row: row[0])
-    seen = sum(part[2] for part in gathered)
-    return [row for _, row in ordered], sum(part[1] for part in gathered) / seen if seen else None
+def _share(state: TrainingState, settings: TrainingSettings) -> float:
+    """How much of a training is done where it begins or goes on."""
+    rounds = -(-len(state.source.epoch(state.epoch)) // state.accelerator.num_processes) if state.round else 1
+    return (state.epoch + state.round / rounds) / max(settings.epochs, 1)
 
 
-def mean_loss(model: PreTrainedModel, source: BatchSource, accelerator: Accelerator) -> float:
-    """The mean loss of a prediction over an epoch of `source`, without training on it."""
-    was_training = model.training
-    model = model.to(accelerator.device).eval()
-    log = _LossLog(accelerator.device)
-    batches, carried = source.epoch(0), _carry(source, None)
-    with torch.inference_mode(), accelerator.autocast():
-        for number in range(accelerator.process_index, len(batches), accelerator.num_processes):
-            batch = {name: tensor.to(accelerator.device) for name, tensor in batches[number].items()}
-            output = model(**batch, **carried)
-            log.add(output.loss, source.items(batch))
-            carried = _carry(source, output)
-    model.train(was_training)
-    return log.mean(accelerator)
+def _epoch(state: TrainingState, settings: TrainingSettings, label: str, progress: Progress) -> Iterator[None]:
+    """Take the steps that are left of an epoch; between two of them, `state` says where it is."""
+    accelerator = state.accelerator
+    batches = state.source.epoch(state.epoch)
+    rounds = -(-len(batches) // accelerator.num_processes)
+    updates = range(0, rounds, settings.accumulation)
+    with progress.epoch(label, len(updates), min(state.round // settings.accumulation, len(updates))):
+        for first in updates:
+            last = min(first + settings.accumulation, rounds)
+            if last <= state.round:  # taken before the training was stopped
+                continue
+            done = (state.epoch + first / rounds) / settings.epochs
+            rate = settings.learning_rate * schedule(settings.schedule, settings.warmup, settings.floor, done)
+            for group in state.optimizer.param_groups:
+                group["lr"] = rate * group["scale"]
+            chosen = [_batch_of(batches, number, accelerator) for number in range(first, last)]
+            for batch in chosen:
+                progress.read(batch)
+            _update(state, chosen, settings)
+            state.step, state.round = state.step + 1, last
+            if state.step % settings.logging_steps == 0 or last == rounds:
+                loss = state.log.mean(accelerator)
+                if not np.isfinite(loss):
+                    raise state.diverged(loss)
+                row = {"epoch": round(state.epoch + last / rounds, 4), "step": state.step, "loss": loss}
+                state.history.append(row | {"learning_rate": rate})
+                # How fast it was is no part of the history, which is the same whenever the training is repeated.
+                accelerator.log(state.history[-1] | {"tokens_per_second": progress.log(loss)}, step=state.step)
+            progress.step((state.epoch + last / rounds) / settings.epochs)
+            yield
 
 
 def _batch_of(batches: Sequence[Batch], number: int, accelerator: Accelerator) -> Batch:
     # Every process must take as many steps as the others: the last round begins again from the first batch.
-    index = (number * accelerator.num_processes + accelerator.process_index) % len(batches)
-    return {name: tensor.to(accelerator.device, non_blocking=True) for name, tensor in batches[index].items()}
+    return batches[(number * accelerator.num_processes + accelerator.process_index) % len(batches)]
 
 
-def _carry(source: BatchSource, output: Any) -> dict[str, Any]:
-    """What a source of connected batches hands from a batch's output (`None` before the first) to the next one."""
-    return source.carry(output) if hasattr(source, "carry") else {}
-
-
-def _update(model, optimizer, source, batches, carried, settings, accelerator, log) -> dict[str, Any]:
-    """One step of the optimizer on one or more batches; returns what the next batch goes on from."""
-    counts = [source.items(batch) for batch in batches]
-    total = sum(counts)
+def _update(state: TrainingState, batches: list[Batch], settings: TrainingSettings) -> None:
+    """One step of the optimizer on one or more batches, which are on the CPU; in smaller ones where memory is short."""
+    accelerator = state.accelerator
+    counts = [state.source.items(batch) for batch in batches]  # on the CPU: no step waits for a GPU to count
+    total: Any = sum(counts)
     if accelerator.num_processes > 1:
         total = accelerator.reduce(torch.as_tensor(total, device=accelerator.device), reduction="sum")
     # Processes' gradients are averaged; times their number, that is the sum.
     share = accelerator.num_processes if settings.summed_loss else accelerator.num_processes / total
-    for number, (batch, count) in enumerate(zip(batches, counts, strict=True)):
-        last = number == len(batches) - 1
-        with nullcontext() if last else accelerator.no_sync(model):
-            with accelerator.autocast():
-                output = model(**batch, **carried)
-            accelerator.backward(output.loss * (count * share))
-        log.add(output.loss.detach(), count)
-        carried = _carry(source, output)
+    while True:
+        try:
+            _backward(state, halved(batches, state.halvings), share)
+            break
+        except RuntimeError as error:
+            if not should_reduce_batch_size(error):
+                raise
+            largest = max(len(next(iter(batch.values()))) for batch in batches)
+            if accelerator.num_processes > 1 or state.carried or largest >> state.halvings <= 1:
+                raise UserError(
+                    f"a batch of {largest} does not fit into memory: give --batch-size {max(largest // 2, 1)} "
+                    f"--accumulation {2 * settings.accumulation}, which trains the same, or shorter texts"
+                ) from error
+            state.halvings += 1
+            state.optimizer.zero_grad()
+        clear_device_cache()
+        text = translate("Out of memory: batches are read in {parts} parts from now on.", parts=2**state.halvings)
+        tqdm.write(text)
+    top = max(group["deep"] for group in state.optimizer.param_groups)
+    lowest = lowest_trained(settings.unfreezing, top, state.epoch)
+    for group in state.optimizer.param_groups:
+        if group["deep"] < lowest:
+            for parameter in group["params"]:
+                parameter.grad = None  # not yet: the optimizer leaves it alone
     if settings.max_grad_norm:
-        accelerator.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
-    optimizer.step()
-    optimizer.zero_grad()
-    return carried
+        clip_gradients(accelerator, state.prepared, settings.max_grad_norm)
+    state.optimizer.step()
+    state.optimizer.zero_grad()
 
 
-class _LossLog:
-    """The mean loss of a prediction since it was last asked for, summed up on the device."""
-
-    def __init__(self, device: torch.device):
-        # Apple's GPUs have no float64.
-        dtype = torch.float32 if device.type == "mps" else torch.float64
-        self._sums = torch.zeros(2, dtype=dtype, device=device)  # losses, predictions
-
-    def add(self, loss: torch.Tensor, count: int | torch.Tensor) -> None:
-        self._sums[0] += loss.to(self._sums.dtype) * count
-        self._sums[1] += count
-
-    def mean(self, accelerator: Accelerator) -> float:
-        losses, count = accelerator.reduce(self._sums, reduction="sum").tolist()
-        self._sums.zero_()
-        return losses / max(count, 1.0)
+def _backward(state: TrainingState, batches: list[Batch], share: Any) -> None:
+    """Gradients of batches, each weighted by its predictions."""
+    accelerator, source = state.accelerator, state.source
+    losses = []
+    for number, batch in enumerate(batches):
+        count = source.items(batch)
+        with nullcontext() if number == len(batches) - 1 else accelerator.no_sync(state.prepared):
+            with accelerator.autocast():
+                output = train_on(source, state.prepared, _moved(batch, accelerator), state.carried)
+            accelerator.backward(output.loss * (count * share))
+        losses.append((output.loss.detach(), count))
+        state.carried = carry_on(source, output)
+    for loss, count in losses:  # of what has fitted into memory
+        state.log.add(loss, count, state.step + 1)
 
 
-class _Best:
-    """The best evaluation so far and its weights."""
-
-    def __init__(self, metric: str):
-        self._metric, self._sign = metric, -1.0 if metric.endswith("loss") else 1.0
-        self._state: dict[str, torch.Tensor] = {}
-        self.row: dict[str, float] = {}
-        self.since = 0
-
-    def see(self, row: dict[str, float], model: PreTrainedModel) -> None:
-        best = self.row.get(self._metric)
-        # A score of 0, as of a tagger before it finds its first span, is the best of nothing: the training goes on.
-        if best is not None and self._sign * row[self._metric] <= self._sign * best and (best or self._sign < 0):
-            self.since += 1
-            return
-        self.row, self.since = row, 0
-        self._state = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
-
-    def restore(self, model: PreTrainedModel) -> None:
-        if self._state:
-            model.load_state_dict(self._state)
+def _moved(batch: Batch, accelerator: Accelerator) -> Batch:
+    """A batch where the model is; pinned memory lets a GPU compute meanwhile."""
+    if accelerator.device.type == "cuda":
+        batch = {name: tensor.pin_memory() for name, tensor in batch.items()}
+    return {name: tensor.to(accelerator.device, non_blocking=True) for name, tensor in batch.items()}
 
 
 def _figures(row: dict[str, float]) -> str:

@@ -7,14 +7,15 @@ tokenizer that also gives characters or n-grams of tokens has a class of its own
 from __future__ import annotations
 
 import json
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from .errors import UserError
+from .growing_array import GrowingArray
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from .tokenization import CharWordTokenizer, NgramWordTokenizer
     from .tokenization.ngram_hashing import NgramScheme
+
+Text = TypeVar("Text", str, Sequence[str])
 
 PAD, UNK = "<pad>", "<unk>"
 KINDS = ("word", "word-space", "char", "char-space", "whitespace")
@@ -75,8 +78,8 @@ class Ids:
         """How often each id occurs: int64 (vocab_size,)."""
         total = np.zeros(vocab_size, np.int64)
         # In slices, since bincount first widens what it counts to 8 bytes an id.
-        for start in range(0, len(self.ids), 1 << 22):
-            total += np.bincount(self.ids[start : start + (1 << 22)], minlength=vocab_size)
+        for start in range(0, len(self.ids), 1 << 20):
+            total += np.bincount(self.ids[start : start + (1 << 20)], minlength=vocab_size)
         return total
 
 
@@ -164,6 +167,7 @@ def tokenizer_from_words(
     kind: str = "word",
     lowercase: bool = True,
     special_tokens: Sequence[str] = (),
+    max_characters: int | None = None,
     ngrams: NgramScheme | None = None,
 ) -> PreTrainedTokenizerFast:
     """The tokenizer that `build_tokenizer` makes of a text whose words these are, in the order of `frequent_words`."""
@@ -175,7 +179,7 @@ def tokenizer_from_words(
     vocabulary = {token: index for index, token in enumerate([*specials, *words])}
     tokenizer.model = models.WordLevel(vocabulary, unk_token=UNK)
     tokenizer.add_special_tokens(specials)
-    return _with_roles(tokenizer, specials, ngrams=ngrams)
+    return _with_roles(tokenizer, specials, max_characters=max_characters, ngrams=ngrams)
 
 
 def check_tokenizer(
@@ -342,8 +346,17 @@ def vocabulary_ngrams(tokenizer: NgramWordTokenizer) -> np.ndarray:
     return np.array(tokenizer.hash_tokens(tokens), np.int32)
 
 
-def encode_corpus(tokenizer: PreTrainedTokenizerFast, texts: Iterable[str], *, drop_unknown: bool = True) -> Ids:
-    """Encode all `texts` whole, no special tokens around them; the memory is that of the ids and a chunk of text.
+def encode_corpus(
+    tokenizer: PreTrainedTokenizerFast,
+    texts: Iterable[str],
+    *,
+    drop_unknown: bool = True,
+    files: tuple[Path, Path] | None = None,
+) -> Ids:
+    """Encode all `texts` whole, no special tokens around them, in the memory of a chunk of text.
+
+    The ids and offsets are written to `files` if they are given; else they stay in memory as long as they are small
+    (`GrowingArray`).
 
     With `drop_unknown` unknown tokens (and a literal `<pad>`) are taken out before any window is made, as word2vec.c
     does. Documents that are then empty are left out.
@@ -353,15 +366,16 @@ def encode_corpus(tokenizer: PreTrainedTokenizerFast, texts: Iterable[str], *, d
     backend.no_truncation()
     backend.no_padding()
     dropped = [tokenizer.pad_token_id, tokenizer.unk_token_id] if drop_unknown else []
-    # array.array grows in place: lists of arrays would need the memory twice when joined.
-    ids, lengths = array("i"), array("i")
+    places = files or (None, None)
+    ids, offsets = GrowingArray(np.int32, places[0]), GrowingArray(np.int64, places[1])
+    offsets.append(np.zeros(1))
+    total = 0
     for chunk in in_batches(texts):
         rows, counts = _encode(backend, chunk, dropped)
-        ids.frombytes(rows.tobytes())
-        lengths.frombytes(counts.tobytes())
-    offsets = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(np.frombuffer(lengths, np.int32), out=offsets[1:])
-    return Ids(np.frombuffer(ids, np.int32), offsets)
+        ids.append(rows)
+        offsets.append(total + np.cumsum(counts, dtype=np.int64))
+        total += len(rows)
+    return Ids(ids.finish(), offsets.finish())
 
 
 def _encode(backend: Tokenizer, chunk: list[str], dropped: list[int | None]) -> tuple[np.ndarray, np.ndarray]:
@@ -378,9 +392,9 @@ def _encode(backend: Tokenizer, chunk: list[str], dropped: list[int | None]) -> 
     return flat[keep], lengths[lengths > 0]
 
 
-def in_batches(texts: Iterable[str], characters: int = 1 << 18) -> Iterator[list[str]]:
-    """Lists of texts of about so many characters together."""
-    chunk: list[str] = []
+def in_batches(texts: Iterable[Text], characters: int = 1 << 18) -> Iterator[list[Text]]:
+    """Lists of texts of about so many characters, or words, together."""
+    chunk: list[Text] = []
     size = 0
     for text in texts:
         chunk.append(text)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from .baseline import nearest_targets as nearest_targets
     from .baseline import tfidf_baseline as tfidf_baseline
     from .classification import ClassificationMetrics as ClassificationMetrics
+    from .regression import RegressionMetrics as RegressionMetrics
+    from .several_labels import MultiLabelMetrics as MultiLabelMetrics
     from .similarity import SimilarityMetrics as SimilarityMetrics
     from .tagging import TaggingMetrics as TaggingMetrics
     from .translation import TranslationMetrics as TranslationMetrics
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 _MODULES = {
     "AnalogyMetrics": "analogies",
     "ClassificationMetrics": "classification",
+    "MultiLabelMetrics": "several_labels",
+    "RegressionMetrics": "regression",
     "SimilarityMetrics": "similarity",
     "TaggingMetrics": "tagging",
     "TranslationMetrics": "translation",
@@ -30,6 +34,8 @@ _MODULES = {
 __all__ = [
     "AnalogyMetrics",
     "ClassificationMetrics",
+    "MultiLabelMetrics",
+    "RegressionMetrics",
     "SimilarityMetrics",
     "TaggingMetrics",
     "TranslationMetrics",

@@ -70,9 +70,9 @@ def explain(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", text
 def draw(sentence: str, panels: "list[Panel]", path: Path) -> None:
     """Write pictures as one file that needs no other, whole or not at all, and say where it is."""
     if path.suffix == ".html":
-        from .page import write_page
+        from .page import write_panels
 
-        write_page(sentence, panels, path)
+        write_panels(sentence, panels, path)
     else:
         from .drawing import write_drawing
 

@@ -35,10 +35,11 @@ def decision_of(model: PreTrainedModel, logits: Tensor) -> Decision:
     direction = torch.zeros_like(logits)
     order = logits.argsort(descending=True).tolist()
     direction[order[0]] = 1.0
-    if len(order) == 1 or model.config.problem_type == "regression":
+    several = model.config.problem_type == "multi_label_classification"
+    if model.config.problem_type == "regression" or (len(order) == 1 and not several):
         value = f"{logits[order[0]]:.3f}"
         return Decision(translate("{label}: {value}", label=names[order[0]], value=value), direction)
-    if model.config.problem_type == "multi_label_classification":
+    if several:
         share, odds = logits.sigmoid()[order[0]], logits[order[0]]
         sentence = translate(
             "{label} {share}; logarithm of its odds: {odds}",

@@ -3,39 +3,24 @@
 from html import escape
 from pathlib import Path
 
-from ..messages import language
-from ..plots.canvas import BLUE, INK, ORANGE, PAPER
-from ..reports import write_lines
+from ..pages import write_page
+from ..plots.canvas import BLUE, ORANGE
 from .panels import Highlights, Matrix, Panel, shown
 
-_STYLE = f"""
-body {{ margin: 2.5rem auto; max-width: 76rem; padding: 0 1.5rem; background: {PAPER}; color: {INK};
-  font: 17px/2 "DejaVu Sans", "Noto Sans", "Noto Sans CJK SC", "Noto Sans SC", "PingFang SC", "Microsoft YaHei",
-  "WenQuanYi Micro Hei", sans-serif; }}
-h1 {{ font-size: 1.15rem; font-weight: 600; line-height: 1.5; }}
-h2 {{ font-size: 0.95rem; font-weight: 400; opacity: 0.75; margin: 2rem 0 0.5rem; }}
-.word {{ padding: 0.15em 0.25em; border-radius: 0.25em; }}
-.scroll {{ overflow-x: auto; }}
-table {{ border-spacing: 2px; font-size: 0.8rem; line-height: 1.3; }}
-th {{ font-weight: 400; text-align: right; white-space: nowrap; padding-right: 0.4em; }}
-thead th {{ writing-mode: vertical-rl; text-align: end; vertical-align: bottom; padding: 0.3em 0; }}
-td {{ min-width: 1.5rem; height: 1.5rem; border-radius: 2px; }}
-td.number {{ text-align: right; padding-left: 1em; }}
+_STYLE = """
+.word { padding: 0.15em 0.25em; border-radius: 0.25em; }
+table { border-spacing: 2px; font-size: 0.8rem; line-height: 1.3; }
+th { font-weight: 400; text-align: right; white-space: nowrap; padding-right: 0.4em; }
+thead th { writing-mode: vertical-rl; text-align: end; vertical-align: bottom; padding: 0.3em 0; }
+td { min-width: 1.5rem; height: 1.5rem; border-radius: 2px; }
+td.number { text-align: right; padding-left: 1em; }
 """
 
 
-def write_page(sentence: str, panels: list[Panel], path: Path) -> None:
+def write_panels(sentence: str, panels: list[Panel], path: Path) -> None:
     """Write the answer and its panels."""
-    write_lines(
-        [
-            "<!DOCTYPE html>",
-            f'<html lang="{language()}"><head><meta charset="utf-8"><title>{escape(sentence)}</title>',
-            f"<style>{_STYLE}</style></head><body><h1>{escape(sentence)}</h1>",
-            *(_highlights(panel) if isinstance(panel, Highlights) else _matrix(panel) for panel in panels),
-            "</body></html>",
-        ],
-        path,
-    )
+    body = (_highlights(panel) if isinstance(panel, Highlights) else _matrix(panel) for panel in panels)
+    write_page(sentence, body, path, _STYLE)
 
 
 def _highlights(panel: Highlights) -> str:

@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ..corpus import read_texts, test_part
+from ..corpus import read_texts
 from ..errors import UserError
 from ..families import PRETRAINING
 from ..messages import translate
 from ..modeling import FAMILIES
+from ..splits import test_part
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

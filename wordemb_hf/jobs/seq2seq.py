@@ -1,23 +1,29 @@
 """The job of an encoder–decoder: to write a text for a text."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from ..corpus import Splits
+from ..errors import UserError
 from ..families import SEQ2SEQ
 from ..messages import translate
-from ..pairs import SOURCE_COLUMN, Pairs, read_pair_splits, test_pairs
+from ..pairs import SOURCE_COLUMN, Pairs, cut_dev, read_pair_splits, test_pairs
+from ..splits import DEV_FRACTION, Splits
+from .plain import PlainJob
 
 if TYPE_CHECKING:
     from ..tasks.seq2seq import TextPairs
 
 
-class Seq2SeqJob:
+class Seq2SeqJob(PlainJob):
     """See `Job`. The label's column is the target's."""
 
     noun = "seq2seq model"
     auto_class = "AutoModelForSeq2SeqLM"
     presets = SEQ2SEQ
     lowercase = False
+    loss_options: tuple[str, ...] = ("label_smoothing",)
 
     def read(self, data, dev, test, text_column, label_column, seed) -> Splits[Pairs]:
         columns = {"text_column": _source(text_column), "target_column": label_column}
@@ -25,6 +31,9 @@ class Seq2SeqJob:
 
     def read_test(self, data, text_column, label_column) -> Pairs:
         return test_pairs(data, _source(text_column), label_column)
+
+    def hold_out(self, part, seed) -> tuple[Pairs, Pairs | None]:
+        return cut_dev(part, seed, round(len(part) * DEV_FRACTION) or 1)
 
     def labels(self, part) -> list[str]:
         return []
@@ -62,6 +71,12 @@ class Seq2SeqJob:
             )
             PartialState().print(text)
         return pairs
+
+    @contextmanager
+    def in_training(self, model, tasks) -> Iterator[None]:
+        if tasks["train"].label_smoothing and "smoothing" not in signature(model.forward).parameters:
+            raise UserError(f"label_smoothing is given, but {type(model).__name__} cannot smooth labels: leave it out")
+        yield
 
     def best(self, labels) -> str:
         return "eval_bleu"

@@ -2,13 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ..conll import TAGGED_SUFFIXES, TaggedSentences, read_tagged, read_tagged_splits, tag_names, unknown_tags
-from ..corpus import Splits, test_part
+from ..conll import TAGGED_SUFFIXES, TaggedSentences, cut_dev, read_tagged, read_tagged_splits, tag_names, unknown_tags
 from ..errors import UserError
 from ..families import TAGGING
 from ..messages import translate
 from ..modeling.tag_constraints import first_forbidden
 from ..spans import Span, mark_spans, spans_of
+from ..splits import DEV_FRACTION, Splits, test_part
+from .plain import PlainJob
 
 if TYPE_CHECKING:
     from ..tasks.tagging import Tagging
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _COLUMNS = {"text": "tokens", "label": "tags"}
 
 
-class TaggingJob:
+class TaggingJob(PlainJob):
     """See `Job`."""
 
     noun = "tagger"
@@ -33,8 +34,14 @@ class TaggingJob:
         tokens, tags = _columns(text_column, label_column)
         return read_tagged(test_part(data, TAGGED_SUFFIXES), token_column=tokens, tag_column=tags)
 
+    def hold_out(self, part, seed) -> tuple[TaggedSentences, TaggedSentences | None]:
+        return cut_dev(part, seed, DEV_FRACTION)
+
     def labels(self, part) -> list[str]:
         return tag_names(part)
+
+    def reads_characters(self, part) -> bool:
+        return part.are_characters
 
     def tokenizer_kind(self, part) -> str:
         return "char" if part.are_characters else "whitespace"

@@ -4,7 +4,6 @@ For models that never let a word see itself: a cloze model (Melamud et al. 2016)
 (Peters et al. 2018). Nothing is masked, and every word is learnt from in every epoch.
 """
 
-import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -36,18 +35,19 @@ class WholeTexts:
         predicts_ends: bool = False,
         seed: int | None = None,
     ):
-        starts = [np.arange(start, end, max_length) for start, end in itertools.pairwise(offsets)]
-        ends = [np.minimum(part + max_length, end) for part, end in zip(starts, offsets[1:], strict=True)]
-        self._ids, self._starts, self._ends = ids, np.concatenate(starts), np.concatenate(ends)
+        pieces = -(-np.diff(offsets) // max_length)  # of each document
+        # Of a document's pieces all begin where it begins, and then as far behind as there are pieces before them.
+        first = np.repeat(offsets[:-1] - max_length * (np.cumsum(pieces) - pieces), pieces)
+        self._ids, self._starts = ids, first + max_length * np.arange(len(first))
+        self._lengths = np.minimum(np.repeat(offsets[1:], pieces) - self._starts, max_length).astype(np.int32)
         self._batch_size, self._pad, self._ends_count, self._seed = batch_size, pad_token_id, predicts_ends, seed
 
     def epoch(self, number: int) -> Sequence[Batch]:
         """Batches of `input_ids`, `attention_mask` and `labels (batch, length)`: the words to predict are the words."""
-        lengths = self._ends - self._starts
         if self._seed is None:
-            return LazyBatches(by_length(lengths, self._batch_size), self._collate)
+            return LazyBatches(by_length(self._lengths, self._batch_size), self._collate)
         rng = np.random.default_rng((self._seed, number))
-        return LazyBatches(shuffled_buckets(lengths, self._batch_size, rng), self._collate)
+        return LazyBatches(shuffled_buckets(self._lengths, self._batch_size, rng), self._collate)
 
     def items(self, batch: Batch) -> torch.Tensor:
         """Words that are predicted, and perhaps the end of each text."""
@@ -55,7 +55,7 @@ class WholeTexts:
         return words + len(batch["labels"]) if self._ends_count else words
 
     def _collate(self, rows: np.ndarray) -> Batch:
-        lengths = (self._ends - self._starts)[rows]
+        lengths = self._lengths[rows]
         places = np.arange(lengths.max())
         mask = places < lengths[:, None]  # (batch, length)
         words = self._ids[np.where(mask, self._starts[rows, None] + places, 0)].astype(np.int64)

@@ -14,6 +14,7 @@ import torch
 
 from ..batching import Batch, LazyBatches
 from ..errors import UserError
+from ..modeling.recurrent_cache import RecurrentCache
 
 
 class TextStreams:
@@ -34,15 +35,13 @@ class TextStreams:
             raise UserError(
                 f"the text has {len(ids):,} tokens, too few for {streams:,} streams of at least 2: lower --batch-size"
             )
-        starts = np.arange(streams) * size
-        # What is left over when the text is divided goes to the last stream only, and is dropped: less than a batch.
-        self._inputs = np.stack([ids[start : start + size] for start in starts])  # (streams, size)
-        self._targets = np.stack([ids[start + 1 : start + size + 1] for start in starts])
+        # What is left over when the text is divided is dropped: less than a batch. Nothing is read before its turn.
+        self._ids, self._size, self._starts = ids, size, np.arange(streams) * size
         self._rows, self._length, self._processes, self._seed = batch_size, length, num_processes, seed
 
     def epoch(self, number: int) -> Sequence[Batch]:
         """Pieces in order: `input_ids` and `shift_labels (batch, length)`, the tokens and those that follow them."""
-        size = self._inputs.shape[1]
+        size = self._size
         first = 0
         if self._seed is not None and size > self._length:
             # Cuts at other places: the tokens behind a cut are read without what stands before them.
@@ -63,10 +62,28 @@ class TextStreams:
         """What the next piece goes on from: the states, without the way that led to them."""
         return {"use_cache": True} if output is None else {"past_key_values": output.past_key_values.detach()}
 
+    def carried_tensors(self, carried: dict[str, Any]) -> dict[str, torch.Tensor]:
+        """The states as tensors by name, none before the first piece; `carried_from` makes them states again."""
+        cache = carried.get("past_key_values")
+        if cache is None:
+            return {}
+        return {
+            f"{layer}.{name}": tensor
+            for layer, kept in enumerate(cache.layers)
+            for name, tensor in (("hidden", kept.keys), ("cell", kept.values), ("seen", torch.tensor(kept.seen)))
+        }
+
+    def carried_from(self, tensors: dict[str, torch.Tensor]) -> dict[str, Any]:
+        """What the next piece goes on from, out of such tensors."""
+        cache = RecurrentCache(len(tensors) // 3)
+        for number, layer in enumerate(cache.layers):
+            layer.update(tensors[f"{number}.hidden"], tensors[f"{number}.cell"])
+            layer.seen = int(tensors[f"{number}.seen"])
+        return {"past_key_values": cache}
+
     def _piece(self, piece: np.ndarray) -> Batch:
         process, start, end = piece.tolist()
-        rows = slice(process * self._rows, (process + 1) * self._rows)
-        return {
-            "input_ids": torch.from_numpy(self._inputs[rows, start:end].astype(np.int64)),
-            "shift_labels": torch.from_numpy(self._targets[rows, start:end].astype(np.int64)),
-        }
+        starts = self._starts[process * self._rows : (process + 1) * self._rows]
+        rows = np.stack([self._ids[place + start : place + end + 1] for place in starts])
+        words = torch.from_numpy(rows.astype(np.int64))  # (batch, length + 1)
+        return {"input_ids": words[:, :-1].contiguous(), "shift_labels": words[:, 1:].contiguous()}

@@ -1,5 +1,6 @@
 """Seq2seq: a text is written for a text."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..batching import Batch, LazyBatches, by_length, shuffled_buckets
 from ..encoding import EncodedTexts, max_length_of, pad_rows
+from ..model_outputs import ragged_outputs_of
 from ..pairs import Pairs
-from ..training import ragged_outputs_of
 from ..writing import plain_form, write_texts
 
 EVALUATION_BATCH = 64
@@ -28,7 +29,7 @@ class EncodedPairs:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, pairs: Pairs, max_length: int | None = None):
         self.sources = EncodedTexts(tokenizer, pairs.sources, max_length)
-        self.targets = EncodedTexts(tokenizer, pairs.targets, max_length).rows
+        self.targets = list(EncodedTexts(tokenizer, pairs.targets, max_length).rows)
         end = tokenizer.eos_token_id
         if end is not None:  # a tokenizer from elsewhere may not put it there; without it, nothing ever ends
             self.targets = [row if len(row) and row[-1] == end else np.append(row, end) for row in self.targets]
@@ -45,7 +46,7 @@ class EncodedPairs:
         return max(map(len, self.targets))
 
     @property
-    def rows(self) -> list[np.ndarray]:
+    def rows(self) -> Sequence[np.ndarray]:
         """The ids of the sources."""
         return self.sources.rows
 
@@ -69,6 +70,8 @@ class TextPairs:
         batch_size: pairs in a training batch.
         max_length: longer texts are cut, in tokens.
         seed: of the order.
+        batch_tokens: above 0, tokens in a training batch, in place of `batch_size`.
+        label_smoothing: what share of a token's weight goes to all tokens alike in training.
     """
 
     def __init__(
@@ -79,19 +82,26 @@ class TextPairs:
         batch_size: int = 32,
         max_length: int | None = None,
         seed: int = 0,
+        batch_tokens: int = 0,
+        label_smoothing: float = 0.0,
     ):
         self.encoded = EncodedPairs(tokenizer, pairs, max_length)
+        self.label_smoothing = label_smoothing
         self._tokenizer, self._pairs = tokenizer, pairs
-        self._batch_size, self._seed = batch_size, seed
+        self._batch_size, self._batch_tokens, self._seed = batch_size, batch_tokens, seed
 
     def epoch(self, number: int) -> LazyBatches:
         """Random batches of pairs of similar length."""
         rng = np.random.default_rng((self._seed, number))
-        return self.encoded.batches(shuffled_buckets(self.encoded.lengths, self._batch_size, rng))
+        return self.encoded.batches(shuffled_buckets(self.encoded.lengths, self._batch_size, rng, self._batch_tokens))
 
     def items(self, batch: Batch) -> int:
         """Tokens to write."""
         return int((batch["labels"] != IGNORED).sum())
+
+    def train_on(self, model: Any, batch: Batch) -> Any:
+        """The model's output, its loss smoothed."""
+        return model(**batch, **({"smoothing": self.label_smoothing} if self.label_smoothing else {}))
 
     def evaluate(self, model: PreTrainedModel, accelerator: Accelerator) -> dict[str, float]:
         """The figures of `measure`, each named `eval_...`; without beams, since that is done after every epoch."""

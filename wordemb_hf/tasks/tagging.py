@@ -12,13 +12,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from ..batching import Batch, LazyBatches, by_length, shuffled_buckets
 from ..conll import TaggedSentences
 from ..encoding import EncodedTexts, pad_rows
+from ..model_outputs import ragged_outputs_of
 from ..modeling.tag_constraints import first_forbidden
 from ..spans import continuation, mark_spans, spans_of
-from ..training import ragged_outputs_of
+from .rare_words import RareWords
 from .windows import EncodedSentences, Window
 
 EVALUATION_BATCH = 64
-HIDDEN_SHARE = 0.5  # of the words that occur once (Lample et al. 2016, section 4.1)
 IGNORED = -100
 
 
@@ -43,6 +43,7 @@ class Tagging:
         batch_size: sentences in a training batch.
         max_length: for training, longer sentences are cut, in tokens; for evaluation they are read in parts.
         seed: of the order.
+        batch_tokens: above 0, tokens in a training batch, in place of `batch_size`.
     """
 
     def __init__(
@@ -53,9 +54,11 @@ class Tagging:
         batch_size: int = 32,
         max_length: int | None = None,
         seed: int = 0,
+        batch_tokens: int = 0,
     ):
         self._tokenizer, self._sentences, self._label2id = tokenizer, sentences, label2id
-        self._batch_size, self._max_length, self._seed = batch_size, max_length, seed
+        self._batch_size, self._batch_tokens = batch_size, batch_tokens
+        self._max_length, self._seed = max_length, seed
 
     @cached_property
     def _learnt(self) -> tuple[EncodedSentences, list[np.ndarray]]:
@@ -78,25 +81,18 @@ class Tagging:
         """Random batches of sentences of similar length."""
         sentences, labels = self._learnt
         rng = np.random.default_rng((self._seed, number))
-        indices = shuffled_buckets(sentences.encoded.lengths, self._batch_size, rng)
-        plain = _labelled(sentences.encoded, indices, labels)
+        indices = shuffled_buckets(sentences.encoded.lengths, self._batch_size, rng, self._batch_tokens)
 
         def collate(examples: np.ndarray) -> Batch:
             (batch,) = _labelled(sentences.encoded, [examples], labels)
-            return batch | {"input_ids": self._hide(batch["input_ids"], (self._seed, number, int(examples[0])))}
+            hidden = self._rare_words.hide(batch["input_ids"], (self._seed, number, int(examples[0])))
+            return batch | {"input_ids": hidden}
 
-        return plain if self._tokenizer.unk_token_id is None else LazyBatches(indices, collate)
-
-    def _hide(self, ids: torch.Tensor, seed: tuple[int, ...]) -> torch.Tensor:
-        """Rare words as the unknown one, at random: else nothing would be learnt of it."""
-        chosen = torch.from_numpy(np.random.default_rng(seed).random(ids.shape) < HIDDEN_SHARE)
-        return ids.masked_fill(self._rare[ids] & chosen, self._tokenizer.unk_token_id)
+        return LazyBatches(indices, collate)
 
     @cached_property
-    def _rare(self) -> torch.Tensor:
-        """Whether a word occurs once, `(vocabulary,)`."""
-        counts = np.bincount(np.concatenate(self.encoded.rows), minlength=len(self._tokenizer))
-        return torch.from_numpy(counts == 1)
+    def _rare_words(self) -> RareWords:
+        return RareWords(self.encoded.rows, len(self._tokenizer), self._tokenizer.unk_token_id)
 
     def items(self, batch: Batch) -> int:
         """Tokens that have a tag."""

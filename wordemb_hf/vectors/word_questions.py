@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ..corpus import read_lines
 from ..errors import UserError
+from ..records import read_lines
 
 
 class Pair(NamedTuple):

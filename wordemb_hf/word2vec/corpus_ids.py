@@ -7,24 +7,21 @@ lie in a file that is mapped into memory, and are kept for the next time.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
-import tempfile
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from .. import kept_ids
 from ..corpus import read_texts, text_files
 from ..errors import UserError
 from ..processors import count_processors
@@ -40,7 +37,6 @@ from ..vocabulary import (
     tokenizer_from_words,
     with_words,
 )
-from . import kept_ids
 from .chunk_words import ChunkWords, Rows
 from .text_pieces import Refusal, TextPieces
 
@@ -198,9 +194,9 @@ def _index(
         return make_tokenizer(words), ids
 
     _require_documents(groups, settings.text_column)
-    folder = _work_folder()
+    folder = kept_ids.work_folder()
     try:
-        with _named(folder):
+        with kept_ids.named(folder):
             readers = _scan(groups, settings, classes, threads, folder, pool)
         table, *others = (reader.table for reader in readers)
         numbers = [np.arange(len(table)), *map(table.absorb, others)]
@@ -219,7 +215,7 @@ def _index(
         tokenizer = make_tokenizer(words)
         if len(tokenizer) == len(all_special_tokens(settings.special_tokens)):
             raise Refusal  # every word is spelled like a special token
-        with _named(folder):
+        with kept_ids.named(folder):
             tokens, documents = _write_ids(readers, numbers, words_of_chunks.encode(tokenizer), folder, pool)
             place = kept_ids.keep(folder, key, words, tokens, documents, pool) if keeping else folder
     except BaseException:
@@ -235,13 +231,9 @@ def _key(groups: list[tuple[Path, list[Path]]], settings: _Settings, pool: Execu
     """Of what decides the ids: the bytes and kinds of the files, how they are grouped, and the tokenizer."""
     files = [file for _, files in groups for file in files]
     try:
-        digests = kept_ids.digest_files(files, pool)
+        return kept_ids.key_of(files, [asdict(settings), [len(files) for _, files in groups]], pool)
     except OSError as error:
         raise Refusal from error
-    formats = ["".join(file.suffixes[-2:]).lower() for file in files]
-    # Another release of tokenizers may know another Unicode.
-    parts = [tokenizers.__version__, asdict(settings), [len(files) for _, files in groups], formats, digests]
-    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=20).hexdigest()
 
 
 def _require_documents(groups: list[tuple[Path, list[Path]]], text_column: str) -> None:
@@ -250,28 +242,6 @@ def _require_documents(groups: list[tuple[Path, list[Path]]], text_column: str) 
             next(read_texts(source, text_column=text_column))
     except UserError as error:  # but another file may come first with what is wrong in it
         raise Refusal from error
-
-
-def _work_folder() -> Path:
-    """Where the ids are made: beside those that are kept, or where nothing can be kept there, for a time."""
-    parent = kept_ids.kept_folder()
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=".partial-", dir=parent))
-    except OSError:
-        return Path(tempfile.mkdtemp(prefix="wordemb-hf-ids-"))
-
-
-@contextmanager
-def _named(folder: Path) -> Iterator[None]:
-    """A full disk as one sentence."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"the ids of the text cannot be written in {folder.parent} ({error.strerror or error}): make room, or set "
-            "WORDEMB_HF_CACHE to another folder"
-        ) from error
 
 
 class _Reader:

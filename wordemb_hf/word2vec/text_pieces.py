@@ -8,8 +8,9 @@ from threading import Lock
 
 import numpy as np
 
-from ..corpus import MAX_LINE, file_documents, suffix_of
+from ..corpus import file_documents
 from ..errors import UserError
+from ..records import MAX_LINE, suffix_of
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..corpus import MAX_LINE
 from ..errors import UserError
+from ..records import MAX_LINE
 from .compiled import compiled
 from .text_pieces import Refusal
 

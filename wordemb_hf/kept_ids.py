@@ -4,17 +4,24 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
+import tokenizers
+from filelock import FileLock
 
-from ..cache import cache_folder
-from ..errors import UserError
-from ..vocabulary import Ids
+from .cache import cache_folder
+from .errors import UserError
+from .vocabulary import Ids
+
+Mode = Literal["c", "r"]
 
 FORMAT = 1
 LIMIT_VARIABLE = "WORDEMB_HF_CACHE_GB"
@@ -81,7 +88,61 @@ def _digest_block(path: Path, start: int) -> bytes:
         return hashlib.blake2b(file.read(BLOCK), digest_size=20).digest()
 
 
-def load_entry(key: str, pool: Executor) -> tuple[list[str], Ids] | None:
+def key_of(files: Sequence[Path], settings: Sequence[Any], pool: Executor) -> str:
+    """The name of an entry: of what decides the ids, the bytes and kinds of the files, and settings.
+
+    Raises:
+        OSError: when a file cannot be read.
+    """
+    digests = digest_files(files, pool)
+    formats = ["".join(file.suffixes[-2:]).lower() for file in files]
+    # Another release of tokenizers may know another Unicode.
+    parts = [tokenizers.__version__, settings, formats, digests]
+    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=20).hexdigest()
+
+
+@contextmanager
+def alone(key: str | None) -> Iterator[None]:
+    """No other process makes the same entry meanwhile, and whoever waited finds it; `None` is no entry."""
+    if key is None:
+        yield
+        return
+    lock = FileLock(kept_folder() / ".locks" / key)
+    try:
+        Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError:  # nothing can be kept there
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def work_folder() -> Path:
+    """Where ids are made: beside those that are kept, or where nothing can be kept there, for a time."""
+    parent = kept_folder()
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=".partial-", dir=parent))
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="wordemb-hf-ids-"))
+
+
+@contextmanager
+def named(folder: Path) -> Iterator[None]:
+    """A full disk as one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"the ids of the text cannot be written in {folder.parent} ({error.strerror or error}): make room, or set "
+            "WORDEMB_HF_CACHE to another folder"
+        ) from error
+
+
+def load_entry(key: str, pool: Executor, mode: Mode = "c") -> tuple[list[str], Ids] | None:
     """The words of a vocabulary in the order of their ids, and the ids; None unless all is there as it was written."""
     folder = kept_folder() / key
     try:
@@ -94,21 +155,21 @@ def load_entry(key: str, pool: Executor) -> tuple[list[str], Ids] | None:
         if digest_files([folder / name for name in names], pool) != [header.digests[name] for name in names]:
             return None
         words = (folder / WORDS).read_bytes().decode().split("\n")
-        ids = open_ids(folder, header.tokens, header.documents)
+        ids = open_ids(folder, header.tokens, header.documents, mode)
         os.utime(folder)  # those that are used stay longest
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
     return words, ids
 
 
-def open_ids(folder: Path, tokens: int, documents: int) -> Ids:
-    """The ids of a folder, mapped into memory. What is written to them stays in memory.
+def open_ids(folder: Path, tokens: int, documents: int, mode: Mode = "c") -> Ids:
+    """The ids of a folder, mapped into memory. What is written to them stays in memory, or with `r` cannot be.
 
     Raises:
         ValueError: when the files are too short for them.
     """
     arrays = [
-        np.asarray(np.memmap(folder / name, kind, "c", shape=(length,))) if length else np.zeros(0, kind)
+        np.asarray(np.memmap(folder / name, kind, mode, shape=(length,))) if length else np.zeros(0, kind)
         for name, kind, length in ((IDS, np.int32, tokens), (OFFSETS, np.int64, documents + 1))
     ]
     return Ids(*arrays)
