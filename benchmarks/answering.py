@@ -33,7 +33,7 @@ from wordemb_hf.encoding import EncodedTexts
 from wordemb_hf.evaluation.baseline import fit_tfidf
 from wordemb_hf.families import FINETUNING
 from wordemb_hf.new_models import fit_to_texts, new_model
-from wordemb_hf.tasks.classification import probabilities
+from wordemb_hf.tasks.classification import logits_of, softmax
 from wordemb_hf.training import make_accelerator
 
 ENCODED = 64  # texts for the encoder, of which more would take minutes
@@ -60,6 +60,11 @@ def classifier(family: str, texts: list[str], labels: list[str]):
     return model.eval(), tokenizer
 
 
+def answer(model, tokenizer, texts: list[str], accelerator) -> None:
+    """Texts to probabilities, as `predict` takes them there."""
+    softmax(logits_of(model, tokenizer, texts, accelerator))
+
+
 @torch.inference_mode()
 def encode(model, tokenizer, texts: list[str]) -> None:
     """Batches of 16 texts of similar length through an encoder."""
@@ -80,7 +85,7 @@ def texts(data: Path, repeats: int) -> None:
         encoder = DistilBertForSequenceClassification(config).eval()
         some = dev.texts[:ENCODED]
         rivals = {
-            family: partial(probabilities, model, tokenizer, dev.texts, accelerator)
+            family: partial(answer, model, tokenizer, dev.texts, accelerator)
             for family, (model, tokenizer) in models.items()
         }
         rivals["TF-IDF, logistic regression"] = partial(pipeline.predict_proba, dev.texts)

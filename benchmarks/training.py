@@ -3,7 +3,7 @@
     python benchmarks/training.py [--data ../shared/data] [--threads 2] [--only titles reviews …] [--memory]
 
 The same model from the same seed, the same texts tokenised beforehand, the same batch size, rate and number of epochs;
-the accuracy on the development texts stands beside the seconds.
+the accuracy on the development texts stands beside the seconds; when it is the same, training.md tells.
 
 - plain: batches in random order, padded to their longest text, `torch.optim.AdamW`;
 - Trainer: its own batches and optimizer, logging and checkpoints switched off.

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import importlib.util
 import json
 import re
 import subprocess
@@ -210,3 +211,16 @@ def test_the_tree_in_the_readme_names_every_file_and_no_other():
         # Its folder, or anything inside, speaks for an __init__.py.
         home = module.removesuffix("__init__.py")
         assert module in named or (home != module and any(name.startswith(home) for name in named)), module
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.stem)
+def test_what_a_benchmark_imports_of_the_package_is_there(path):
+    """Nobody runs them all after each change."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "wordemb_hf":
+            try:
+                module = importlib.import_module(node.module)
+            except ImportError as error:  # Numba or Triton is not installed
+                pytest.skip(str(error))
+            missing = [alias.name for alias in node.names if not hasattr(module, alias.name)]
+            assert not [name for name in missing if not importlib.util.find_spec(f"{node.module}.{name}")]
