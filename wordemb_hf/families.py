@@ -14,16 +14,21 @@ if TYPE_CHECKING:
     from .tokenization.ngram_hashing import NgramScheme
 
 
+# Presets were chosen on thousands of texts, of which a few epochs are a thousand steps.
+_ENOUGH_STEPS, _MOST_PASSES = 600, 30
+MANY_TEXTS = 2000  # to learn pairs of characters from
+
+
 @dataclass(frozen=True)
 class Preset:
     """Settings for fine-tuning a family that do well without tuning; chosen on development sets.
 
     Args:
         learning_rate: at its highest.
-        epochs: passes over the data, at most.
+        epochs: passes over the data, at most; of few texts more (`passes`).
         settings: config fields.
         with_vectors: config fields on top of these when word vectors are given.
-        of_characters: what does better where texts are read in characters, as Chinese is.
+        of_characters: what does better where `MANY_TEXTS` and more are read in characters, as Chinese is.
     """
 
     learning_rate: float
@@ -35,6 +40,10 @@ class Preset:
     def fields(self, given: dict[str, Any], vectors: bool) -> dict[str, Any]:
         """The config fields, with those that the user gives on top."""
         return {**self.settings, **(self.with_vectors if vectors else {}), **given}
+
+    def passes(self, texts: int, batch_size: int) -> int:
+        """Epochs for so many texts: as many as `epochs`, or of few texts as many as make enough steps."""
+        return max(self.epochs, min(-(-_ENOUGH_STEPS * batch_size // max(texts, 1)), _MOST_PASSES))
 
 
 # Pairs of characters tell words apart. They are learnt by heart in an epoch or two, so the rate falls soon.

@@ -140,7 +140,7 @@ def finetune(
             folder with something in it.
     """
     from .errors import UserError, check_least
-    from .families import check_family, check_length, make_config, parse_settings
+    from .families import MANY_TEXTS, check_family, check_length, make_config, parse_settings
     from .folders import check_output, place_for, share_code
     from .hub_datasets import name_of
     from .jobs import check_losses, job_for_data
@@ -176,7 +176,8 @@ def finetune(
     parts = job.read(data, dev, test, text_column, column, seed)
     labels = job.labels(parts.train)
     if not model:
-        if preset.of_characters is not None and job.reads_characters(parts.train):
+        many = len(parts.train) >= MANY_TEXTS
+        if many and preset.of_characters is not None and job.reads_characters(parts.train):
             preset = preset.of_characters
             fields = preset.fields(given, bool(vectors))
             config = make_config(family, **fields)
@@ -204,7 +205,7 @@ def finetune(
         batch_tokens=batch_tokens,
         losses=losses,
         training=TrainingSettings(
-            epochs=preset.epochs if epochs is None else epochs,
+            epochs=preset.passes(len(parts.train), batch_size) if epochs is None else epochs,
             learning_rate=preset.learning_rate if learning_rate is None else learning_rate,
             schedule=schedule,
             warmup=warmup,
