@@ -6,6 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+
 from wordemb_hf.jobs import job_for_data
 from wordemb_hf.ladder.baselines import CRF, TFIDF, fit_baseline
 
@@ -33,10 +35,12 @@ def _fasttext(folder: Path, task: str, metric: str, language: str, seed: int) ->
         files = {name: str(Path(place) / name) for name in ("train", "dev", "test")}
         for name, file in files.items():
             part = getattr(parts, name)
-            lines = (
+            lines = [
                 f"__label__{label.replace(' ', '_')} {' '.join(_UNITS.findall(text.lower()))}\n"
                 for text, label in zip(part.texts, part.labels, strict=True)
-            )
+            ]
+            # It reads them as they stand: of a file that is sorted by label, it would remember the last one.
+            np.random.default_rng(seed).shuffle(lines)
             Path(file).write_text("".join(lines), encoding="utf-8")
 
         def fit(rate: float, epochs: int) -> Any:
