@@ -231,48 +231,6 @@ def test_a_loss_that_is_no_number_ends_the_training(toy):
         trained([4] * 6, model=Bad(), logging_steps=2)
 
 
-class Narrow(Toy):
-    """Has memory for a few texts at a time."""
-
-    def __init__(self, room):
-        super().__init__()
-        self.room, self.sizes = room, []
-
-    def forward(self, input_ids, labels=None):
-        if len(input_ids) > self.room:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
-        self.sizes.append(len(input_ids))
-        return super().forward(input_ids, labels)
-
-
-@pytest.mark.parametrize("accumulation", [1, 2])
-def test_batches_that_do_not_fit_are_halved_and_train_the_same(toy, capsys, accumulation):
-    torch.manual_seed(0)
-    narrow = Narrow(3)
-    how = {"optimizer": "sgd", "max_grad_norm": 1.0, "accumulation": accumulation}
-    _, result = trained([8, 8, 5, 3], model=narrow, **how)
-    expected, plain = trained([8, 8, 5, 3], model=toy, **how)
-    torch.testing.assert_close(weights(narrow), weights(expected))
-    assert [row["loss"] for row in result.history] == pytest.approx([row["loss"] for row in plain.history], rel=1e-5)
-    assert max(narrow.sizes) <= 3 and sum(narrow.sizes[-11:]) <= 24
-    written = capsys.readouterr()
-    assert (written.out + written.err).count("batches are read in 4 parts") == 1
-
-
-def test_a_text_that_does_not_fit_is_refused():
-    with pytest.raises(UserError, match="a batch of 8 does not fit into memory: give --batch-size 4 --accumulation 2"):
-        trained([8, 8, 8], model=Narrow(0))
-
-
-def test_other_errors_are_no_lack_of_memory():
-    class Broken(Toy):
-        def forward(self, input_ids, labels=None):
-            raise RuntimeError("shapes do not match")
-
-    with pytest.raises(RuntimeError, match="shapes do not match"):
-        trained([8, 8, 8], model=Broken())
-
-
 def test_a_score_of_zero_does_not_stop_the_training():
     evaluate = Scripted("eval_f1", [0.0, 0.0, 0.0, 0.2, 0.1, 0.1, 0.1])
     trained([EXAMPLES], evaluate, "eval_f1", epochs=7, patience=2)

@@ -22,7 +22,7 @@ class BatchSource(Protocol):
         ...
 
     def items(self, batch: Batch) -> int | Tensor:
-        """How many predictions a batch's mean loss is a mean of."""
+        """How many predictions a batch's mean loss is a mean of, counted where the batch is."""
         ...
 
 
@@ -46,22 +46,6 @@ class LazyBatches(Sequence[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         return (self[number] for number in range(len(self)))
-
-
-def halved(batches: Sequence[Batch], times: int) -> list[Batch]:
-    """Batches cut in halves so many times, along the examples; one of a single example stays."""
-    parts = list(batches)
-    for _ in range(times):
-        parts = [half for batch in parts for half in _halves(batch)]
-    return parts
-
-
-def _halves(batch: Batch) -> list[Batch]:
-    count = len(next(iter(batch.values())))
-    if count < 2:
-        return [batch]
-    places = (slice(None, count // 2), slice(count // 2, None))
-    return [{name: tensor[place] for name, tensor in batch.items()} for place in places]
 
 
 def by_length(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:

@@ -19,11 +19,11 @@ from filelock import FileLock
 
 from .cache import cache_folder
 from .errors import UserError
-from .vocabulary import Ids
+from .token_ids import Ids
 
 Mode = Literal["c", "r"]
 
-FORMAT = 1
+FORMAT = 2
 LIMIT_VARIABLE = "WORDEMB_HF_CACHE_GB"
 IDS, OFFSETS, WORDS, HEADER = "ids.int32", "offsets.int64", "words.txt", "header.json"
 BLOCK = 8 << 20  # bytes that a thread digests at a time

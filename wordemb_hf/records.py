@@ -4,6 +4,7 @@ Every file of text is UTF-8, with or without a byte order mark, plain or as `.gz
 set of the Hub have columns too.
 """
 
+import codecs
 import csv
 import gzip
 import json
@@ -20,6 +21,9 @@ MAX_LINE = 16 * 2**20  # bytes; a longer line is a binary file or a corpus witho
 Record = tuple[int, dict[str, object]]
 
 Source = Path | HubSplit
+
+# The first bytes of frequent Chinese characters: those of level 1 in GB 2312 and in Big5.
+_FREQUENT = {"gb18030": (0xB0, 0xD7), "big5": (0xA4, 0xC6)}
 
 
 def suffix_of(path: Source) -> str:
@@ -71,15 +75,30 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
                 except UnicodeDecodeError as error:
                     # `error.object` is what the codec counted in: the line, perhaps without its byte order mark.
                     where = offset + len(raw) - len(error.object) + error.start
-                    raise UserError(
-                        f"{path}, line {number}, byte {where}: not UTF-8; convert the file to UTF-8"
-                    ) from None
+                    raise UserError(f"{path}, line {number}, byte {where}: not UTF-8{_other_encoding(raw)}") from None
                 offset += len(raw)
                 yield number, text.removesuffix("\n").removesuffix("\r")
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(f"{path} is damaged or not gzip, behind line {number}: {error}") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _other_encoding(line: bytes) -> str:
+    """What a line may be that is no UTF-8, by its mark or its frequent characters, and what to do."""
+    if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return ", but perhaps UTF-16; convert the file: iconv -f utf-16 -t utf-8"
+    shares = {}
+    for encoding, (first, last) in _FREQUENT.items():
+        try:
+            letters = [letter.encode(encoding) for letter in line.decode(encoding) if not letter.isascii()]
+        except UnicodeDecodeError:
+            continue
+        shares[encoding] = sum(first <= letter[0] <= last for letter in letters) / len(letters)
+    best = max(shares, key=shares.__getitem__, default="")
+    if not best or shares[best] < 0.5:
+        return "; convert the file to UTF-8"
+    return f", but perhaps {best.upper()}; convert the file: iconv -f {best} -t utf-8"
 
 
 def records(path: Source, columns: Sequence[str]) -> Iterator[Record]:

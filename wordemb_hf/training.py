@@ -2,8 +2,8 @@
 
 - Every process walks the same epochs and takes each `n`-th batch, so a run depends on the seed and not on how it was
   launched.
-- Accumulated batches are weighted by their number of predictions: the gradient is that of one large batch.
 - Losses stay on the device until they are logged; the loss that is shown is a mean over predictions.
+- Data that fit lie on the GPU, and so does all that is counted: no step waits for it.
 """
 
 import time
@@ -17,22 +17,22 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
-from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
-from .batching import Batch, BatchSource, halved
+from .batching import Batch, BatchSource
 from .checkpoints import Checkpoints
 from .errors import UserError
 from .keeper import Keeper
 from .messages import translate
-from .model_outputs import carry_on, train_on
 from .optimization import OptimizerName, ScheduleName, Unfreezing, lowest_trained, make_optimizer, schedule
 from .progress import Progress
 from .row_updates import RowAdamW, clip_gradients, large_tables
+from .steps import add_gradients
 from .training_state import TrainingState
 
 Precision = Literal["no", "bf16", "fp16"]
+DATA_SHARE = 0.1  # of a GPU's free memory
 
 
 @dataclass
@@ -156,6 +156,7 @@ def train(
         KeyboardInterrupt: when it was interrupted, after a checkpoint.
     """
     started = time.monotonic()
+    _keep_on(accelerator.device, source)
     optimizer = make_optimizer(
         model,
         settings.optimizer,
@@ -196,6 +197,14 @@ def train(
     state.best.restore(state.model)
     accelerator.wait_for_everyone()
     return TrainingResult(state.history, state.best.row, state.seconds)
+
+
+def _keep_on(device: torch.device, source: Any) -> None:
+    """Let data lie on a GPU where they are small beside it; elsewhere batches are made here and sent."""
+    if device.type == "cuda" and hasattr(source, "keep_on"):
+        free, _ = torch.cuda.mem_get_info(device)
+        if source.nbytes <= DATA_SHARE * free:
+            source.keep_on(device)
 
 
 def _share(state: TrainingState, settings: TrainingSettings) -> float:
@@ -242,32 +251,8 @@ def _batch_of(batches: Sequence[Batch], number: int, accelerator: Accelerator) -
 
 
 def _update(state: TrainingState, batches: list[Batch], settings: TrainingSettings) -> None:
-    """One step of the optimizer on one or more batches, which are on the CPU; in smaller ones where memory is short."""
-    accelerator = state.accelerator
-    counts = [state.source.items(batch) for batch in batches]  # on the CPU: no step waits for a GPU to count
-    total: Any = sum(counts)
-    if accelerator.num_processes > 1:
-        total = accelerator.reduce(torch.as_tensor(total, device=accelerator.device), reduction="sum")
-    # Processes' gradients are averaged; times their number, that is the sum.
-    share = accelerator.num_processes if settings.summed_loss else accelerator.num_processes / total
-    while True:
-        try:
-            _backward(state, halved(batches, state.halvings), share)
-            break
-        except RuntimeError as error:
-            if not should_reduce_batch_size(error):
-                raise
-            largest = max(len(next(iter(batch.values()))) for batch in batches)
-            if accelerator.num_processes > 1 or state.carried or largest >> state.halvings <= 1:
-                raise UserError(
-                    f"a batch of {largest} does not fit into memory: give --batch-size {max(largest // 2, 1)} "
-                    f"--accumulation {2 * settings.accumulation}, which trains the same, or shorter texts"
-                ) from error
-            state.halvings += 1
-            state.optimizer.zero_grad()
-        clear_device_cache()
-        text = translate("Out of memory: batches are read in {parts} parts from now on.", parts=2**state.halvings)
-        tqdm.write(text)
+    """One step of the optimizer on one or more batches."""
+    add_gradients(state, batches, settings.summed_loss)
     top = max(group["deep"] for group in state.optimizer.param_groups)
     lowest = lowest_trained(settings.unfreezing, top, state.epoch)
     for group in state.optimizer.param_groups:
@@ -275,32 +260,9 @@ def _update(state: TrainingState, batches: list[Batch], settings: TrainingSettin
             for parameter in group["params"]:
                 parameter.grad = None  # not yet: the optimizer leaves it alone
     if settings.max_grad_norm:
-        clip_gradients(accelerator, state.prepared, settings.max_grad_norm)
+        clip_gradients(state.accelerator, state.prepared, settings.max_grad_norm)
     state.optimizer.step()
     state.optimizer.zero_grad()
-
-
-def _backward(state: TrainingState, batches: list[Batch], share: Any) -> None:
-    """Gradients of batches, each weighted by its predictions."""
-    accelerator, source = state.accelerator, state.source
-    losses = []
-    for number, batch in enumerate(batches):
-        count = source.items(batch)
-        with nullcontext() if number == len(batches) - 1 else accelerator.no_sync(state.prepared):
-            with accelerator.autocast():
-                output = train_on(source, state.prepared, _moved(batch, accelerator), state.carried)
-            accelerator.backward(output.loss * (count * share))
-        losses.append((output.loss.detach(), count))
-        state.carried = carry_on(source, output)
-    for loss, count in losses:  # of what has fitted into memory
-        state.log.add(loss, count, state.step + 1)
-
-
-def _moved(batch: Batch, accelerator: Accelerator) -> Batch:
-    """A batch where the model is; pinned memory lets a GPU compute meanwhile."""
-    if accelerator.device.type == "cuda":
-        batch = {name: tensor.pin_memory() for name, tensor in batch.items()}
-    return {name: tensor.to(accelerator.device, non_blocking=True) for name, tensor in batch.items()}
 
 
 def _figures(row: dict[str, float]) -> str:

@@ -18,7 +18,7 @@ from .checkpoints import (
     restore_random,
 )
 from .errors import UserError
-from .model_outputs import LossLog, carry_on
+from .model_outputs import LossLog, carried_from, carried_tensors, carry_on
 
 
 class TrainingState:
@@ -41,7 +41,7 @@ class TrainingState:
         self.round = 0  # of the epoch: each process takes one batch in a round
         self.step = 0
         self.seconds = 0.0  # of runs before this one
-        self.halvings = 0  # how often batches are halved to fit into memory
+        self.room = 0  # numbers of a batch that fit into memory; 0 as long as all of them did
         self.carried = carry_on(source, None)
 
     @property
@@ -79,7 +79,7 @@ class TrainingState:
         own = {
             **random_tensors(accelerator.device),
             "log": self.log.sums,
-            **_carried_tensors(self.source, self.carried),
+            **{f"carried.{name}": tensor for name, tensor in carried_tensors(self.source, self.carried).items()},
         }
         parts: list[Tensors] = gather_object([{name: tensor.cpu() for name, tensor in own.items()}])
         if not accelerator.is_main_process:
@@ -94,6 +94,7 @@ class TrainingState:
         state = {
             "epoch": self.epoch,
             "round": self.round,
+            "room": self.room,
             "processes": accelerator.num_processes,
             "seconds": self.seconds,
             "history": self.history,
@@ -122,7 +123,7 @@ class TrainingState:
         restore_optimizer(self.optimizer.optimizer, checkpoint.tensors["optimizer"])
         self.step, self.epoch, self.history = checkpoint.step, kept["epoch"], kept["history"]
         self.round = kept["round"] * kept["processes"] // accelerator.num_processes
-        self.seconds = kept["seconds"]
+        self.seconds, self.room = kept["seconds"], kept["room"]
         self.best.row, self.best.since = kept["best"], kept["since"]
         self.best.state = checkpoint.tensors.get("best", {})
         if accelerator.scaler is not None and kept["scaler"]:
@@ -131,7 +132,12 @@ class TrainingState:
             own = checkpoint.tensors[f"process-{accelerator.process_index}"]
             restore_random(own, accelerator.device)
             self.log.sums.copy_(own["log"])
-            self.carried = _carried_from(self.source, own, accelerator.device)
+            carried = {
+                name.removeprefix("carried."): tensor.to(accelerator.device)
+                for name, tensor in own.items()
+                if name.startswith("carried.")
+            }
+            self.carried = carried_from(self.source, carried)
 
 
 class Best:
@@ -158,19 +164,3 @@ class Best:
     def restore(self, model: PreTrainedModel) -> None:
         if self.state:
             model.load_state_dict(self.state)
-
-
-def _carried_tensors(source: Any, carried: dict[str, Any]) -> Tensors:
-    """What a batch goes on from, as tensors."""
-    if not hasattr(source, "carried_tensors"):
-        return {}
-    return {f"carried.{name}": tensor for name, tensor in source.carried_tensors(carried).items()}
-
-
-def _carried_from(source: Any, tensors: Tensors, device: torch.device) -> dict[str, Any]:
-    found = {
-        name.removeprefix("carried."): tensor.to(device)
-        for name, tensor in tensors.items()
-        if name.startswith("carried.")
-    }
-    return source.carried_from(found) if found else carry_on(source, None)

@@ -100,6 +100,10 @@ class Job(Protocol[Part]):
         """The kind of tokenizer that suits the data."""
         ...
 
+    def words(self, part: Part) -> dict[str, float] | None:
+        """Chinese words that the data are cut into, and how often each occurs; None where they are not cut."""
+        ...
+
     def tell_splits(self, parts: Splits[Part], labels: Sequence[str]) -> list[str]:
         """Sentences on a data set and its labels."""
         ...

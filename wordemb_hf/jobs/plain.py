@@ -19,6 +19,9 @@ class PlainJob:
     def reads_characters(self, part: Any) -> bool:
         return guess_language(part.texts) == "zh"
 
+    def words(self, part: Any) -> dict[str, float] | None:
+        return None
+
     def begin(self, model: "PreTrainedModel", part: Any) -> None:
         config: Any = model.config
         if self.problem_type is not None:

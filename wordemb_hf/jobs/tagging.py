@@ -1,5 +1,6 @@
 """The job of a tagger: a label for each word of a text, which may mark spans such as names or phrases."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from ..conll import TAGGED_SUFFIXES, TaggedSentences, cut_dev, read_tagged, read_tagged_splits, tag_names, unknown_tags
@@ -7,6 +8,7 @@ from ..errors import UserError
 from ..families import TAGGING
 from ..messages import translate
 from ..modeling.tag_constraints import first_forbidden
+from ..segmentation.dictionaries import HAN
 from ..spans import Span, mark_spans, spans_of
 from ..splits import DEV_FRACTION, Splits, test_part
 from .plain import PlainJob
@@ -14,6 +16,7 @@ from .plain import PlainJob
 if TYPE_CHECKING:
     from ..tasks.tagging import Tagging
 
+_RAW_CHINESE = re.compile(rf"[{HAN}，。、]{{12}}")  # words are hardly as long as this
 # What tagged .jsonl calls its columns, unless the user says otherwise.
 _COLUMNS = {"text": "tokens", "label": "tags"}
 
@@ -45,6 +48,11 @@ class TaggingJob(PlainJob):
 
     def tokenizer_kind(self, part) -> str:
         return "char" if part.are_characters else "whitespace"
+
+    def words(self, part) -> dict[str, float] | None:
+        from ..segmentation.dictionaries import counted_words
+
+        return counted_words(part.tokens)
 
     def tell_splits(self, parts, labels) -> list[str]:
         summary = translate(
@@ -87,17 +95,20 @@ class TaggingJob(PlainJob):
         spans = mark_spans(tag_names(train))
         return TaggingMetrics().compute(predictions=guessed, references=part.tags, spans=spans)
 
-    def answers(self, model, tokenizer, texts, accelerator, top=1) -> list[dict[str, Any]]:
+    def answers(self, model, tokenizer, texts, accelerator, top=1, segmenter=None) -> list[dict[str, Any]]:
         """For each text `spans`: of each `type`, `start` and `end` in characters, `text`, and the words' mean `score`.
 
-        Where tags mark no spans, every word is one, and its tag is the type.
+        Where tags mark no spans, every word is one, and its tag is the type. Words are those that `segmenter` finds, a
+        tokenizer; by default the model's own.
         """
         from ..tasks.tagging import tags_of, words_of
 
         if top != 1:
             raise UserError(f"top is {top}, but a tagger gives one tag to each word: leave it out")
         join = spans_of if mark_spans(list(model.config.id2label.values())) else _each_word
-        places = [words_of(tokenizer, text) for text in texts]  # (start, end) of each word
+        if segmenter is None:
+            _require_words(tokenizer, texts)
+        places = [words_of(segmenter or tokenizer, text) for text in texts]  # (start, end) of each word
         sentences = [[text[slice(*place)] for place in row] for text, row in zip(texts, places, strict=True)]
         answers = []
         for text, row, tagged in zip(texts, places, tags_of(model, tokenizer, sentences, accelerator), strict=True):
@@ -119,13 +130,11 @@ class TaggingJob(PlainJob):
         return shown + text[last:]
 
     def card(self, model, tokenizer, part, accelerator) -> dict[str, Any]:
-        from ..tasks.tagging import words_of
-
         # Sentences with something to find tell more.
         telling = [text for text, tags in zip(part.texts, part.tags, strict=True) if any(tag != "O" for tag in tags)]
         answers = self.answers(model, tokenizer, list(dict.fromkeys(telling or part.texts))[:3], accelerator)
         limits = []
-        if len(words_of(tokenizer, "a.")) == 1:
+        if _between_spaces(tokenizer):
             limits = ["It takes what stands between spaces for a word, so punctuation must stand apart as in its data."]
         labels = list(model.config.id2label.values())
         # The only scheme that transformers' pipeline joins to spans.
@@ -140,6 +149,23 @@ class TaggingJob(PlainJob):
             "baseline_name": "most frequent tag of each word",
             "limits": limits,
         }
+
+
+def _between_spaces(tokenizer: Any) -> bool:
+    """Whether a tokenizer takes what stands between spaces for a word."""
+    from ..tasks.tagging import words_of
+
+    return len(words_of(tokenizer, "a.")) == 1
+
+
+def _require_words(tokenizer: Any, texts: list[str]) -> None:
+    """Refuse raw Chinese for a tagger that was trained on words with spaces between them."""
+    for text in texts:
+        if _RAW_CHINESE.search(text) and _between_spaces(tokenizer):
+            raise UserError(
+                f"the text {text[:20]!r} … has no spaces, and this tagger takes what stands between spaces for a word: "
+                "give --segmenter FOLDER, which wordemb-hf tokenizer --kind word-zh has made"
+            )
 
 
 def _columns(*columns: str) -> list[str]:

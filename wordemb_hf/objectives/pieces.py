@@ -7,6 +7,7 @@ import torch
 
 from ..batching import Batch, LazyBatches
 from ..errors import UserError
+from ..padding import tensor_on
 
 
 class TextPieces:
@@ -23,7 +24,7 @@ class TextPieces:
     def __init__(self, ids: np.ndarray, batch_size: int, length: int, seed: int | None = None):
         if len(ids) < 2:
             raise UserError(f"the text has {len(ids):,} tokens, but a language model needs at least 2")
-        self._ids, self._length = ids, min(length, len(ids) - 1)
+        self._ids, self._length = tensor_on(ids), min(length, len(ids) - 1)
         self._batch_size, self._seed = batch_size, seed
 
     def epoch(self, number: int) -> Sequence[Batch]:
@@ -43,15 +44,24 @@ class TextPieces:
         """Tokens that are predicted."""
         return (batch["shift_labels"] != -100).sum()
 
+    @property
+    def nbytes(self) -> int:
+        """What `keep_on` needs."""
+        return self._ids.nbytes
+
+    def keep_on(self, device: torch.device) -> None:
+        """Lie on a device, where the batches are then made."""
+        self._ids = self._ids.to(device)
+
     def _cut(self, starts: np.ndarray) -> Batch:
-        places = starts[:, None] + np.arange(self._length)  # (batch, length)
+        begins = torch.from_numpy(starts).to(self._ids.device, non_blocking=True)[:, None]
+        steps = torch.arange(self._length, device=begins.device)
+        places = begins + steps  # (batch, length)
         inside = (places >= 0) & (places < len(self._ids) - 1)
-        predicted = inside.copy()
-        if self._seed is None:
-            predicted[starts > 0, : self._length // 2] = False
-        places = places.clip(0, len(self._ids) - 2)
+        predicted = inside if self._seed is not None else inside & ((begins <= 0) | (steps >= self._length // 2))
+        places = places.clamp(0, len(self._ids) - 2)
         return {
-            "input_ids": torch.from_numpy(self._ids[places].astype(np.int64)),
-            "attention_mask": torch.from_numpy(inside.astype(np.int64)),
-            "shift_labels": torch.from_numpy(np.where(predicted, self._ids[places + 1], -100).astype(np.int64)),
+            "input_ids": self._ids[places].long(),
+            "attention_mask": inside.long(),
+            "shift_labels": self._ids[places + 1].long().masked_fill(~predicted, -100),
         }

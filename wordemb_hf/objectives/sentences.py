@@ -10,6 +10,8 @@ import numpy as np
 import torch
 
 from ..batching import Batch, LazyBatches, by_length, shuffled_buckets
+from ..growing_array import Ragged
+from ..padding import PaddedRows
 
 
 class WholeTexts:
@@ -38,9 +40,10 @@ class WholeTexts:
         pieces = -(-np.diff(offsets) // max_length)  # of each document
         # Of a document's pieces all begin where it begins, and then as far behind as there are pieces before them.
         first = np.repeat(offsets[:-1] - max_length * (np.cumsum(pieces) - pieces), pieces)
-        self._ids, self._starts = ids, first + max_length * np.arange(len(first))
-        self._lengths = np.minimum(np.repeat(offsets[1:], pieces) - self._starts, max_length).astype(np.int32)
-        self._batch_size, self._pad, self._ends_count, self._seed = batch_size, pad_token_id, predicts_ends, seed
+        starts = first + max_length * np.arange(len(first))
+        rows = Ragged(ids, np.append(starts, offsets[-1]))  # pieces stand end to end, as documents do
+        self._rows, self._lengths = PaddedRows(rows, pad_token_id), np.diff(rows.offsets).astype(np.int32)
+        self._batch_size, self._ends_count, self._seed = batch_size, predicts_ends, seed
 
     def epoch(self, number: int) -> Sequence[Batch]:
         """Batches of `input_ids`, `attention_mask` and `labels (batch, length)`: the words to predict are the words."""
@@ -54,13 +57,15 @@ class WholeTexts:
         words = (batch["labels"] != -100).sum()
         return words + len(batch["labels"]) if self._ends_count else words
 
+    @property
+    def nbytes(self) -> int:
+        """What `keep_on` needs."""
+        return self._rows.nbytes
+
+    def keep_on(self, device: torch.device) -> None:
+        """Lie on a device, where the batches are then made."""
+        self._rows.to(device)
+
     def _collate(self, rows: np.ndarray) -> Batch:
-        lengths = self._lengths[rows]
-        places = np.arange(lengths.max())
-        mask = places < lengths[:, None]  # (batch, length)
-        words = self._ids[np.where(mask, self._starts[rows, None] + places, 0)].astype(np.int64)
-        return {
-            "input_ids": torch.from_numpy(np.where(mask, words, self._pad)),
-            "attention_mask": torch.from_numpy(mask.astype(np.int64)),
-            "labels": torch.from_numpy(np.where(mask, words, -100)),
-        }
+        ids, mask = self._rows.batch(rows)
+        return {"input_ids": ids, "attention_mask": mask.long(), "labels": ids.masked_fill(~mask, -100)}

@@ -15,6 +15,7 @@ import torch
 from ..batching import Batch, LazyBatches
 from ..errors import UserError
 from ..modeling.recurrent_cache import RecurrentCache
+from ..padding import tensor_on
 
 
 class TextStreams:
@@ -36,7 +37,7 @@ class TextStreams:
                 f"the text has {len(ids):,} tokens, too few for {streams:,} streams of at least 2: lower --batch-size"
             )
         # What is left over when the text is divided is dropped: less than a batch. Nothing is read before its turn.
-        self._ids, self._size, self._starts = ids, size, np.arange(streams) * size
+        self._ids, self._size, self._starts = tensor_on(ids), size, np.arange(streams) * size
         self._rows, self._length, self._processes, self._seed = batch_size, length, num_processes, seed
 
     def epoch(self, number: int) -> Sequence[Batch]:
@@ -57,6 +58,15 @@ class TextStreams:
     def items(self, batch: Batch) -> int:
         """Tokens that are predicted."""
         return batch["shift_labels"].numel()
+
+    @property
+    def nbytes(self) -> int:
+        """What `keep_on` needs."""
+        return self._ids.nbytes
+
+    def keep_on(self, device: torch.device) -> None:
+        """Lie on a device, where the pieces are then cut."""
+        self._ids = self._ids.to(device)
 
     def carry(self, output: Any) -> dict[str, Any]:
         """What the next piece goes on from: the states, without the way that led to them."""
@@ -84,6 +94,6 @@ class TextStreams:
     def _piece(self, piece: np.ndarray) -> Batch:
         process, start, end = piece.tolist()
         starts = self._starts[process * self._rows : (process + 1) * self._rows]
-        rows = np.stack([self._ids[place + start : place + end + 1] for place in starts])
-        words = torch.from_numpy(rows.astype(np.int64))  # (batch, length + 1)
+        rows = torch.stack([self._ids[place + start : place + end + 1] for place in starts.tolist()])
+        words = rows.long()  # (batch, length + 1)
         return {"input_ids": words[:, :-1].contiguous(), "shift_labels": words[:, 1:].contiguous()}

@@ -89,6 +89,17 @@ class TextClassification:
             return len(batch["labels"])
         return self._weights.to(batch["labels"].device)[batch["labels"]].sum()
 
+    @property
+    def nbytes(self) -> int:
+        """What `keep_on` needs."""
+        return self.encoded.nbytes
+
+    def keep_on(self, device: torch.device) -> None:
+        """Lie on a device, where the batches are then made."""
+        self.encoded.keep_on(device)
+        self._rare_words.keep_on(device)
+        self._weights = None if self._weights is None else self._weights.to(device)
+
     def train_on(self, model: Any, batch: Batch) -> Any:
         """The model's output, and in its loss weights and smoothing in place of plain cross-entropy."""
         output = model(**batch)

@@ -30,4 +30,9 @@ class RareWords:
         if self._unknown is None:
             return ids
         chosen = torch.from_numpy(np.random.default_rng(seed).random(ids.shape) < HIDDEN_SHARE)
+        chosen = chosen.to(ids.device, non_blocking=True)
         return ids.masked_fill(self._rare[ids] & chosen, self._unknown)
+
+    def keep_on(self, device: torch.device) -> None:
+        """Lie on a device, as the ids will."""
+        self._rare = self._rare.to(device)

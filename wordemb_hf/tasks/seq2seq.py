@@ -9,8 +9,9 @@ from accelerate import Accelerator
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..batching import Batch, LazyBatches, by_length, shuffled_buckets
-from ..encoding import EncodedTexts, max_length_of, pad_rows
+from ..encoding import EncodedTexts, max_length_of
 from ..model_outputs import ragged_outputs_of
+from ..padding import PaddedRows, ragged
 from ..pairs import Pairs
 from ..writing import plain_form, write_texts
 
@@ -33,6 +34,7 @@ class EncodedPairs:
         end = tokenizer.eos_token_id
         if end is not None:  # a tokenizer from elsewhere may not put it there; without it, nothing ever ends
             self.targets = [row if len(row) and row[-1] == end else np.append(row, end) for row in self.targets]
+        self._labels = PaddedRows(ragged(self.targets), IGNORED)
         self.lengths = self.sources.lengths + np.array([len(row) for row in self.targets], dtype=np.int64)
         limit = max_length or max_length_of(tokenizer)
         full = [*np.flatnonzero(self.sources.lengths >= limit)]
@@ -54,10 +56,19 @@ class EncodedPairs:
         """Batches of these pairs: `input_ids`, `attention_mask (batch, source length)`, `labels (batch, length)`."""
 
         def collate(rows: np.ndarray) -> Batch:
-            labels = pad_rows([self.targets[row] for row in rows], IGNORED)
-            return {**self.sources.collate(rows), "labels": torch.from_numpy(labels)}
+            return {**self.sources.collate(rows), "labels": self._labels.batch(rows)[0]}
 
         return LazyBatches(indices, collate)
+
+    @property
+    def nbytes(self) -> int:
+        """What `keep_on` needs."""
+        return self.sources.nbytes + self._labels.nbytes
+
+    def keep_on(self, device: torch.device) -> None:
+        """Lie on a device, where the batches are then made."""
+        self.sources.keep_on(device)
+        self._labels.to(device)
 
 
 class TextPairs:
@@ -95,9 +106,18 @@ class TextPairs:
         rng = np.random.default_rng((self._seed, number))
         return self.encoded.batches(shuffled_buckets(self.encoded.lengths, self._batch_size, rng, self._batch_tokens))
 
-    def items(self, batch: Batch) -> int:
+    def items(self, batch: Batch) -> torch.Tensor:
         """Tokens to write."""
-        return int((batch["labels"] != IGNORED).sum())
+        return (batch["labels"] != IGNORED).sum()
+
+    @property
+    def nbytes(self) -> int:
+        """What `keep_on` needs."""
+        return self.encoded.nbytes
+
+    def keep_on(self, device: torch.device) -> None:
+        """Lie on a device, where the batches are then made."""
+        self.encoded.keep_on(device)
 
     def train_on(self, model: Any, batch: Batch) -> Any:
         """The model's output, its loss smoothed."""

@@ -11,9 +11,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..batching import Batch, LazyBatches, by_length, shuffled_buckets
 from ..conll import TaggedSentences
-from ..encoding import EncodedTexts, pad_rows
+from ..encoding import EncodedTexts
 from ..model_outputs import ragged_outputs_of
 from ..modeling.tag_constraints import first_forbidden
+from ..padding import PaddedRows, ragged
+from ..segmentation.chinese_words import word_numbers
 from ..spans import continuation, mark_spans, spans_of
 from .rare_words import RareWords
 from .windows import EncodedSentences, Window
@@ -61,10 +63,10 @@ class Tagging:
         self._max_length, self._seed = max_length, seed
 
     @cached_property
-    def _learnt(self) -> tuple[EncodedSentences, list[np.ndarray]]:
+    def _learnt(self) -> tuple[EncodedSentences, PaddedRows]:
         """The sentences as they are trained on, and their labels."""
         sentences = EncodedSentences(self._tokenizer, self._sentences.tokens, self._max_length, cut=True)
-        return sentences, self._labels_of(sentences)
+        return sentences, PaddedRows(ragged(self._labels_of(sentences)), IGNORED)
 
     @cached_property
     def _whole(self) -> tuple[EncodedSentences, list[np.ndarray]]:
@@ -94,9 +96,22 @@ class Tagging:
     def _rare_words(self) -> RareWords:
         return RareWords(self.encoded.rows, len(self._tokenizer), self._tokenizer.unk_token_id)
 
-    def items(self, batch: Batch) -> int:
+    def items(self, batch: Batch) -> torch.Tensor:
         """Tokens that have a tag."""
-        return int((batch["labels"] != IGNORED).sum())
+        return (batch["labels"] != IGNORED).sum()
+
+    @property
+    def nbytes(self) -> int:
+        """What `keep_on` needs."""
+        sentences, labels = self._learnt
+        return sentences.encoded.nbytes + labels.nbytes
+
+    def keep_on(self, device: torch.device) -> None:
+        """Lie on a device, where the batches are then made."""
+        sentences, labels = self._learnt
+        sentences.encoded.keep_on(device)
+        labels.to(device)
+        self._rare_words.keep_on(device)
 
     def evaluate(self, model: PreTrainedModel, accelerator: Accelerator) -> dict[str, float]:
         """The figures of `measure` that are numbers, each named `eval_...`."""
@@ -176,9 +191,10 @@ def words_of(tokenizer: PreTrainedTokenizerBase, text: str) -> list[tuple[int, i
     What normalisation makes several words of one character (`½`) is one word.
     """
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    places = encoded["offset_mapping"]
     words: list[tuple[int, int]] = []
     before = None
-    for word, (start, stop) in zip(encoded.word_ids(0), encoded["offset_mapping"], strict=True):
+    for word, (start, stop) in zip(word_numbers(tokenizer, encoded.encodings[0]), places, strict=True):
         if words and ((word is not None and word == before) or start < words[-1][1]):
             words[-1] = (words[-1][0], max(stop, words[-1][1]))
         elif stop > start:
@@ -193,7 +209,7 @@ def _answers(
     accelerator: Accelerator,
     count: int,
     labels: Sequence[np.ndarray] | None = None,
-    items: Callable[[Batch], int] | None = None,
+    items: Callable[[Batch], int | torch.Tensor] | None = None,
 ) -> tuple[list[Tagged], float | None]:
     """An answer for each of `count` sentences, put together from its windows, and the mean loss if labels are known."""
     id2label: Any = model.config.id2label  # {id: label}
@@ -209,7 +225,8 @@ def _answers(
         return rows
 
     encoded = sentences.encoded
-    batches = _labelled(encoded, by_length(encoded.lengths, EVALUATION_BATCH), labels)
+    padded = None if labels is None else PaddedRows(ragged(labels), IGNORED)
+    batches = _labelled(encoded, by_length(encoded.lengths, EVALUATION_BATCH), padded)
     rows, loss = ragged_outputs_of(model, batches, accelerator, pick, items)
     parts: list[list[np.ndarray]] = [[] for _ in range(count)]
     for window, row in zip(sentences.windows, rows, strict=True):
@@ -221,13 +238,12 @@ def _answers(
     return answers, loss
 
 
-def _labelled(encoded: EncodedTexts, indices: Sequence[np.ndarray], labels: Sequence[np.ndarray] | None) -> LazyBatches:
+def _labelled(encoded: EncodedTexts, indices: Sequence[np.ndarray], labels: PaddedRows | None) -> LazyBatches:
     """Batches of windows, with `labels (batch, length)` if they are known."""
     if labels is None:
         return encoded.batches(indices)
 
     def collate(examples: np.ndarray) -> Batch:
-        (batch,) = encoded.batches([examples])
-        return batch | {"labels": torch.from_numpy(pad_rows([labels[example] for example in examples], IGNORED))}
+        return encoded.collate(examples) | {"labels": labels.batch(examples)[0]}
 
     return LazyBatches(indices, collate)
