@@ -32,6 +32,11 @@ class TokenNumbersTokenizer(PreTrainedTokenizerFast):
         """
         raise NotImplementedError
 
+    def as_read(self, token: str) -> str:
+        """A token of the vocabulary without marks that its tokenizer puts on words and its decoder takes away (`▁`)."""
+        decoder = self.backend_tokenizer.decoder
+        return token if decoder is None else decoder.decode([token])
+
     def _encode_plus(  # type: ignore[override]  # by keyword, whatever else there is
         self, text, text_pair=None, *, is_split_into_words=False, return_tensors=None, **kwargs
     ) -> BatchEncoding:

@@ -48,7 +48,7 @@ class CharWordTokenizer(TokenNumbersTokenizer):
             self.bos_token: spell_mark(BEGIN_SENTENCE, self.max_characters),
             self.eos_token: spell_mark(END_SENTENCE, self.max_characters),
         }
-        return [special.get(token) or spell(token, self.max_characters) for token in tokens]
+        return [special.get(token) or spell(self.as_read(token), self.max_characters) for token in tokens]
 
     def numbers_of(self, tokens: Sequence[tuple[int, str | None]]) -> list[Spelling]:
         """How tokens are spelled in their text; by their names where they are special or stand nowhere."""
@@ -56,6 +56,6 @@ class CharWordTokenizer(TokenNumbersTokenizer):
         return [
             self.spell_tokens(self.convert_ids_to_tokens([token]))[0]
             if written is None or token in special
-            else spell(written, size)
+            else spell(written.strip() or written, size)  # a space that a token carries is none of its letters
             for token, written in tokens
         ]

@@ -56,7 +56,7 @@ class NgramWordTokenizer(TokenNumbersTokenizer):
         """
         scheme, special = self.scheme, set(self.all_special_tokens)
         nothing = no_ngrams(scheme.max_ngrams)
-        return [nothing if token in special else hash_ngrams(token, scheme) for token in tokens]
+        return [nothing if token in special else hash_ngrams(self.as_read(token), scheme) for token in tokens]
 
     def numbers_of(self, tokens: Sequence[tuple[int, str | None]]) -> list[Ngrams]:
         """The n-grams of tokens that are unknown words, zeros for all others; behind them those of groups of words."""
@@ -71,11 +71,11 @@ class NgramWordTokenizer(TokenNumbersTokenizer):
         return [(*ngrams, *group) for ngrams, group in zip(own, groups, strict=True)]
 
     def _names(self, tokens: Sequence[tuple[int, str | None]]) -> list[str]:
-        return [str(self.convert_ids_to_tokens(token)) for token, _ in tokens]
+        return [self.as_read(str(self.convert_ids_to_tokens(token))) for token, _ in tokens]
 
     def _normalized(self, written: str) -> str:
         normalizer = self.backend_tokenizer.normalizer
-        return normalizer.normalize_str(written) if normalizer else written
+        return self.as_read(normalizer.normalize_str(written) if normalizer else written)
 
     def _numbers_of_words(self, tokens: Sequence[tuple[int, str | None]]) -> list[Ngrams]:
         scheme, unknown, name = self.scheme, self.unk_token_id, self.unk_token

@@ -161,9 +161,10 @@ def _candidates() -> Iterator[FontProperties]:
     package = importlib.util.find_spec(FONT_PACKAGE.replace("-", "_"))
     for folder in package.submodule_search_locations or () if package else ():
         yield from (FontProperties(fname=str(file)) for file in sorted(Path(folder).glob("*Sans*.otf")))
-    # matplotlib remembers its list of fonts: one installed since is found on the disk alone.
-    remembered = {entry.fname for entry in fontManager.ttflist}
-    yield from (FontProperties(fname=file) for file in sorted(set(findSystemFonts()) - remembered))
+    # matplotlib remembers its list of fonts: one installed since is found on the disk alone, in all its weights.
+    others = set(findSystemFonts()) - {entry.fname for entry in fontManager.ttflist}
+    others_by_weight = sorted(others, key=lambda file: ("Regular" not in Path(file).name, file))
+    yield from (FontProperties(fname=file) for file in others_by_weight)
     yield from (FontProperties(fname=file) for name, file in installed.items() if name not in known)
 
 
