@@ -73,7 +73,7 @@ def train_ours(text: str, workload: str, options: argparse.Namespace, folder: Pa
     spell_vocabulary(model, tokenizer)
     rate = 0.05 if workload in ("cbow", "ngrams") else 0.025
     if workload == "defaults":
-        rate, config.subsample_threshold = word_vector_settings(config)
+        rate, config.subsample_threshold, _ = word_vector_settings(config, len(ids.ids))
     settings = TrainingSettings(options.epochs, options.rate or rate, floor=1e-4, seed=options.seed)
     began, wall = time.process_time(), time.perf_counter()
     train_by_engine("cpu", model, ids, settings, Accelerator(cpu=True), options.threads)

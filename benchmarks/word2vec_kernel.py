@@ -36,7 +36,7 @@ def count_instructions(kernel: Any) -> Counter[str]:
 
 def thinned(ids: Any, keep: np.ndarray) -> Any:
     """The words that sub-sampling leaves, so that all runs read the same ones."""
-    from wordemb_hf.vocabulary import Ids
+    from wordemb_hf.token_ids import Ids
 
     kept = np.random.default_rng(0).random(len(ids.ids)) < keep[ids.ids]
     ends = np.concatenate([[0], np.cumsum(kept)])
@@ -64,7 +64,7 @@ def measure(options: argparse.Namespace) -> None:
     import wordemb_hf  # noqa: F401
     from wordemb_hf.families import make_config
     from wordemb_hf.objectives.windows import keep_probabilities
-    from wordemb_hf.vocabulary import Ids
+    from wordemb_hf.token_ids import Ids
     from wordemb_hf.word2vec import means, skipgram
     from wordemb_hf.word2vec.corpus_ids import index_corpus
     from wordemb_hf.word2vec.cpu_engine import CPUEngine

@@ -16,7 +16,8 @@ pytest.importorskip("numba", reason="the scanner needs the extra `fast`")
 from wordemb_hf import kept_ids, records
 from wordemb_hf.corpus import read_texts
 from wordemb_hf.errors import UserError
-from wordemb_hf.vocabulary import build_tokenizer, encode_corpus, extend_tokenizer
+from wordemb_hf.token_ids import encode_corpus
+from wordemb_hf.vocabulary import build_tokenizer, extend_tokenizer
 from wordemb_hf.word2vec import corpus_ids, text_pieces, text_scanner
 from wordemb_hf.word2vec.corpus_ids import index_corpus
 
@@ -250,7 +251,7 @@ def test_a_damaged_gzip_file(tmp_path):
 def test_the_longest_line(tmp_path, monkeypatch, name, extra):
     for module in (records, text_pieces):
         monkeypatch.setattr(module, "MAX_LINE", 300)
-    monkeypatch.setattr(text_scanner.ChunkTable.scan, "__defaults__", (297,))
+    monkeypatch.setattr(text_scanner.ChunkTable.scan, "__defaults__", (297, False))
     path = write(tmp_path / name, "short\n" + "x" * (298 + extra) + " \n")
     if extra:
         with pytest.raises(UserError, match="line 2: longer than"):
@@ -263,7 +264,7 @@ def test_the_longest_line(tmp_path, monkeypatch, name, extra):
     ("options", "message"),
     [
         ({"threads": 0}, "threads must be at least 1, not 0"),
-        ({"kind": "words"}, "kind must be one of word, word-space, char, char-space, whitespace, not 'words'"),
+        ({"kind": "words"}, "kind must be one of word, word-space, word-zh, char, char-space, whitespace, not 'words'"),
         ({"min_count": 0}, "min_count must be at least 1, not 0"),
         ({"min_count": 9}, "no word of the corpus occurs at least 9 times .the most frequent, 'a', occurs 2 times"),
     ],

@@ -15,7 +15,9 @@ from wordemb_hf.errors import UserError
 from wordemb_hf.growing_array import GrowingArray, GrowingRows
 from wordemb_hf.indexing import encode_lines, index_text
 from wordemb_hf.objectives.sentences import WholeTexts
-from wordemb_hf.vocabulary import build_tokenizer, encode_corpus
+from wordemb_hf.token_ids import encode_corpus
+from wordemb_hf.vocabulary import build_tokenizer
+from wordemb_hf.word2vec import corpus_ids
 
 TEXT = "\n".join(["The cat sat, didn't it?", "", "猫 坐 着", "a <mask> cat  ran", "x" * 40]) + "\n"
 WORDS = {"min_count": 1, "max_size": None, "lowercase": True, "special_tokens": ("<s>", "</s>", "<mask>")}
@@ -26,6 +28,16 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("WORDEMB_HF_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(indexing, "SMALL", 0)
     return tmp_path / "cache" / "ids"
+
+
+@pytest.fixture
+def scanned(cache, monkeypatch):
+    """Little text is read by the scanner too."""
+    pytest.importorskip("numba")
+    monkeypatch.setattr(corpus_ids, "SMALL", 0)
+    monkeypatch.setattr(indexing, "build_tokenizer", None)  # which the scanner stands in for
+    monkeypatch.setattr(indexing, "encode_corpus", None)
+    return cache
 
 
 def index(path, kind="word", max_characters=None, line_ends=True):
@@ -53,6 +65,34 @@ def test_ids_are_those_of_the_tokenizer_the_second_time_too(tmp_path, cache, kin
         assert (found.ids.dtype, found.offsets.dtype) == (np.int32, np.int64)
         assert not found.ids.flags.writeable
     assert len([entry for entry in cache.iterdir() if not entry.name.startswith(".")]) == 1
+
+
+MANY = TEXT + "  \n\nA <unk> unknown <pad> x.y <mask>ran 3.5, 10:30\n\tend of it, 北京\n" + TEXT + "\n\nno line end"
+
+
+@pytest.mark.parametrize("drop_unknown", [True, False])
+@pytest.mark.parametrize("line_ends", [True, False])
+@pytest.mark.parametrize("kind", ["word", "char", "whitespace"])
+@pytest.mark.parametrize("given", [True, False])
+def test_the_scanner_gives_the_same_ids(tmp_path, scanned, kind, line_ends, drop_unknown, given):
+    path = tmp_path / "a.txt"
+    path.write_text(MANY, encoding="utf-8")
+    counting = {**WORDS, "min_count": 2}
+    tokenizer = build_tokenizer(read_texts(path), kind=kind, **counting)
+    texts = list(read_texts(path, keep_empty=line_ends))
+    if line_ends:
+        texts = [text + "</s>" for text in texts]
+    wanted = encode_corpus(tokenizer, texts, drop_unknown=drop_unknown)
+    settings = {"max_characters": None, "text_column": "text", "line_ends": line_ends, "drop_unknown": drop_unknown}
+    if given:
+        settings["given"] = tokenizer
+        counting["min_count"] = 9
+    for _ in range(2):
+        again, found = index_text([path], kind="char" if given else kind, **settings, **counting)
+        assert again.get_vocab() == tokenizer.get_vocab()
+        assert (found.ids.tolist(), found.offsets.tolist()) == (wanted.ids.tolist(), wanted.offsets.tolist())
+        assert not found.ids.flags.writeable
+    assert len([entry for entry in scanned.iterdir() if not entry.name.startswith(".")]) == 1
 
 
 def test_the_second_time_nothing_is_tokenised(tmp_path, cache, monkeypatch):

@@ -17,8 +17,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from ..token_ids import Ids
 from ..training import TrainingSettings
-from ..vocabulary import Ids
 
 
 class Checkpoint:

@@ -8,7 +8,8 @@ from itertools import chain
 import numpy as np
 from transformers import PreTrainedTokenizerFast
 
-from ..vocabulary import all_special_tokens, blank_tokenizer, in_batches, without_tokens
+from ..token_ids import in_batches
+from ..tokenizer_kinds import all_special_tokens, blank_tokenizer, without_tokens
 
 
 def _is_ascii_word(chunk: str) -> bool:
@@ -80,11 +81,12 @@ class ChunkWords:
         np.add.at(total, self._rows.values, weights)
         return total
 
-    def encode(self, tokenizer: PreTrainedTokenizerFast) -> Rows:
-        """The ids of every chunk by a tokenizer of that kind, without padding and unknown words."""
+    def encode(self, tokenizer: PreTrainedTokenizerFast, drop_unknown: bool = True) -> Rows:
+        """The ids of every chunk by a tokenizer of that kind, perhaps without padding and unknown words."""
         vocabulary = tokenizer.backend_tokenizer.get_vocab(with_added_tokens=False)
-        dropped = {tokenizer.pad_token_id, tokenizer.unk_token_id}
-        ids = np.fromiter((vocabulary.get(word, -1) for word in self.words), np.int32, len(self.words))
+        dropped = {tokenizer.pad_token_id, tokenizer.unk_token_id} if drop_unknown else set()
+        unknown = -1 if drop_unknown else tokenizer.unk_token_id
+        ids = np.fromiter((vocabulary.get(word, unknown) for word in self.words), np.int32, len(self.words))
         ids[np.isin(ids, list(dropped))] = -1
         values = ids[self._rows.values]
         kept = np.concatenate([[0], np.cumsum(values >= 0)])  # how many values before each place are kept

@@ -7,6 +7,7 @@ lie in a file that is mapped into memory, and are kept for the next time.
 
 from __future__ import annotations
 
+import json
 import shutil
 import weakref
 from collections import deque
@@ -16,7 +17,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from transformers import PreTrainedTokenizerFast
@@ -25,15 +26,13 @@ from .. import kept_ids
 from ..corpus import read_texts, text_files
 from ..errors import UserError
 from ..processors import count_processors
+from ..token_ids import Ids, encode_corpus
+from ..tokenizer_kinds import PAD, UNK, all_special_tokens, kind_of
 from ..vocabulary import (
-    Ids,
-    all_special_tokens,
     build_tokenizer,
     check_tokenizer,
-    encode_corpus,
     extend_tokenizer,
     frequent_words,
-    kind_of,
     tokenizer_from_words,
     with_words,
 )
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
     from .text_scanner import ChunkTable
 
 SMALL = 4 << 20  # bytes of files below which the Rust tokenizer has done before the scanner is loaded
-PIECE = 4 << 20  # bytes of text that a thread scans at a time, at most
+PIECE = 1 << 20  # bytes of text that a thread scans at a time, at most
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,9 @@ class _Settings:
     lowercase: bool
     special_tokens: tuple[str, ...]
     text_column: str
+    line_ends: bool = False
+    drop_unknown: bool = True
+    given: str = ""  # a tokenizer.json
 
 
 def index_corpus(
@@ -126,6 +128,41 @@ def index_corpus(
     return tokenizer, encode_corpus(tokenizer, read_texts(paths, text_column=text_column))
 
 
+def scan_corpus(
+    paths: Sequence[Path],
+    make_tokenizer: Callable[[list[str]], PreTrainedTokenizerFast],
+    given: PreTrainedTokenizerFast | None,
+    *,
+    line_ends: bool,
+    drop_unknown: bool,
+    **settings: Any,
+) -> tuple[PreTrainedTokenizerFast, Ids] | None:
+    """`indexing.index_text` by the scanner; None where it cannot read the text, or not as the tokenizer does.
+
+    Args:
+        make_tokenizer: of words in the order of `frequent_words`.
+        given: a tokenizer that knows its words already.
+        settings: the others of `index_corpus`.
+    """
+    groups = text_files(paths)
+    if given is not None:
+        cutting, specials = kind_of(given), _special_tokens(given)
+        if cutting is None or specials is None:
+            return None
+        settings |= {"kind": cutting[0], "lowercase": cutting[1], "special_tokens": specials}
+        settings["given"] = given.backend_tokenizer.to_str()
+    settings["special_tokens"] = tuple(settings["special_tokens"])
+    scanned = _Settings(**settings, line_ends=line_ends, drop_unknown=drop_unknown)
+    classes, threads = _scanned_classes(groups, scanned), count_processors()
+    if classes is None:
+        return None
+    with ThreadPoolExecutor(threads) as pool, suppress(Refusal):
+        keeping = kept_ids.kept_bytes() > 0
+        made = (lambda words: given) if given is not None else make_tokenizer
+        return _index(groups, scanned, made, classes, threads, pool, keeping, mode="r")
+    return None
+
+
 def extend_corpus(
     tokenizer: PreTrainedTokenizerFast,
     paths: str | Path | Sequence[str | Path],
@@ -168,6 +205,14 @@ def _scanned_classes(groups: list[tuple[Path, list[Path]]], settings: _Settings)
     return byte_classes(settings.kind, all_special_tokens(settings.special_tokens))
 
 
+def _special_tokens(tokenizer: PreTrainedTokenizerFast) -> list[str] | None:
+    """Those beside padding and the unknown token; None if it finds anything but them and words of its vocabulary."""
+    content = json.loads(tokenizer.backend_tokenizer.to_str())
+    if content["model"]["type"] != "WordLevel" or not all(token["special"] for token in content["added_tokens"]):
+        return None
+    return [token["content"] for token in content["added_tokens"] if token["content"] not in (PAD, UNK)]
+
+
 def _size(groups: list[tuple[Path, list[Path]]]) -> int:
     return sum(file.stat().st_size for _, files in groups for file in files)
 
@@ -181,6 +226,7 @@ def _index(
     pool: Executor,
     keeping: bool = False,
     known: bool = False,
+    mode: kept_ids.Mode = "c",
 ) -> tuple[PreTrainedTokenizerFast, Ids]:
     """`index_corpus` by the scanner, for a tokenizer that knows words already or not.
 
@@ -188,7 +234,7 @@ def _index(
         Refusal: where it cannot read the text.
     """
     key = _key(groups, settings, pool) if keeping else ""
-    found = kept_ids.load_entry(key, pool) if keeping else None
+    found = kept_ids.load_entry(key, pool, mode) if keeping else None
     if found is not None:
         words, ids = found
         return make_tokenizer(words), ids
@@ -202,7 +248,7 @@ def _index(
         numbers = [np.arange(len(table)), *map(table.absorb, others)]
         words_of_chunks = ChunkWords(_decode(table), settings.kind, settings.lowercase, settings.special_tokens)
         counts = words_of_chunks.counts(table.counts)
-        enough = not known or bool((counts >= settings.min_count).any())
+        enough = not settings.given and (not known or bool((counts >= settings.min_count).any()))
         words = []
         if enough:
             words = frequent_words(
@@ -216,12 +262,14 @@ def _index(
         if len(tokenizer) == len(all_special_tokens(settings.special_tokens)):
             raise Refusal  # every word is spelled like a special token
         with kept_ids.named(folder):
-            tokens, documents = _write_ids(readers, numbers, words_of_chunks.encode(tokenizer), folder, pool)
+            rows = words_of_chunks.encode(tokenizer, settings.drop_unknown)
+            line_end = tokenizer.eos_token_id if settings.line_ends else -1
+            tokens, documents = _write_ids(readers, numbers, rows, line_end, folder, pool)
             place = kept_ids.keep(folder, key, words, tokens, documents, pool) if keeping else folder
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    ids = kept_ids.open_ids(place, tokens, documents)
+    ids = kept_ids.open_ids(place, tokens, documents, mode)
     if place == folder:
         weakref.finalize(ids, shutil.rmtree, folder, ignore_errors=True)
     return tokenizer, ids
@@ -247,13 +295,13 @@ def _require_documents(groups: list[tuple[Path, list[Path]]], text_column: str) 
 class _Reader:
     """A thread's table of chunks, and the file of the numbers of the chunks that it read."""
 
-    def __init__(self, path: Path, classes: np.ndarray):
+    def __init__(self, path: Path, classes: np.ndarray, keep_empty: bool):
         from .text_scanner import ChunkTable
 
         self.table = ChunkTable()
         self.path = path
         self.spans: dict[int, tuple[int, int]] = {}  # where the numbers of a piece begin, and how many they are
-        self._classes = classes
+        self._classes, self._keep_empty = classes, keep_empty
 
     def read(self, pieces: TextPieces) -> None:
         """Scan pieces until there are no more."""
@@ -261,7 +309,7 @@ class _Reader:
         with self.path.open("wb") as file:
             while (taken := pieces.take()) is not None:
                 number, piece = taken
-                chunks = self.table.scan(piece, self._classes)
+                chunks = self.table.scan(piece, self._classes, keep_empty=self._keep_empty)
                 file.write(chunks.data)
                 self.spans[number] = (written, len(chunks))
                 written += len(chunks)
@@ -279,7 +327,8 @@ def _scan(
     total = _size(groups)
     size = max(min(PIECE, total // (4 * threads)), 1)
     pieces = TextPieces([file for _, files in groups for file in files], settings.text_column, size)
-    readers = [_Reader(folder / f"chunks-{number}", classes) for number in range(min(threads, total // size + 1))]
+    count = min(threads, total // size + 1)
+    readers = [_Reader(folder / f"chunks-{number}", classes, settings.line_ends) for number in range(count)]
     try:
         for done in [pool.submit(reader.read, pieces) for reader in readers]:
             done.result()
@@ -298,7 +347,7 @@ def _decode(table: ChunkTable) -> list[str]:
 
 
 def _write_ids(
-    readers: list[_Reader], numbers: list[np.ndarray], rows: Rows, folder: Path, pool: Executor
+    readers: list[_Reader], numbers: list[np.ndarray], rows: Rows, line_end: int, folder: Path, pool: Executor
 ) -> tuple[int, int]:
     """Write the ids and offsets of the text to a folder, in place of the numbers of its chunks.
 
@@ -306,6 +355,7 @@ def _write_ids(
         readers: who read the text.
         numbers: for each of them, what its chunks are called in `rows`.
         rows: the ids of each chunk.
+        line_end: that of the end of a document, or -1.
 
     Returns:
         How many tokens and documents there are.
@@ -325,11 +375,11 @@ def _write_ids(
         return np.fromfile(readers[which].path, np.int32, count, offset=4 * start)
 
     def count(span: tuple[int, int, int, int]) -> tuple[int, int]:
-        return measure(read(span), lengths[span[1]])
+        return measure(read(span), lengths[span[1]], line_end)
 
     def write(span: tuple[int, int, int, int], tokens: int, documents: int, token: int, document: int) -> None:
         ids, ends = np.empty(tokens, np.int32), np.empty(documents, np.int64)
-        expand(read(span), starts[span[1]], lengths[span[1]], rows.values, ids, ends)
+        expand(read(span), starts[span[1]], lengths[span[1]], rows.values, line_end, ids, ends)
         _write_at(folder / kept_ids.IDS, ids, token)
         _write_at(folder / kept_ids.OFFSETS, ends + token, document + 1)
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..errors import UserError
 from ..messages import translate
 from ..processors import count_processors
-from ..vocabulary import Ids
+from ..token_ids import Ids
 from .compiled import is_kept
 from .draws import Draws, Tables
 from .means import train_cbow, train_skipgram_ngrams

@@ -15,8 +15,8 @@ from accelerate.utils import broadcast
 from tqdm.auto import tqdm
 
 from ..messages import translate
+from ..token_ids import Ids
 from ..training import TrainingResult, TrainingSettings
-from ..vocabulary import Ids
 from .averaging import RowAverage, next_meeting, pulls_per_word
 from .checkpoint import Checkpoint
 from .tables import learnt_tables

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
-from ..vocabulary import Ids
+from ..token_ids import Ids
 from .stretches import Corpus, Schedule, Stretch, load_corpus, train_stretches, trained_tables
 
 # Windows in flight: enough to hide how long rows take to come (two windows for each of a multiprocessor's four

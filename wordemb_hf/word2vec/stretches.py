@@ -17,7 +17,7 @@ from torch.nn.functional import pad
 
 from ..errors import UserError
 from ..objectives.windows import keep_probabilities
-from ..vocabulary import Ids
+from ..token_ids import Ids
 from .philox import alias_table, keep_thresholds
 from .sampling import noise_weights
 

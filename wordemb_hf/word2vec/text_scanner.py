@@ -109,13 +109,16 @@ class ChunkTable:
         self._counts[numbers] += other.counts - 1  # each was met once now
         return numbers
 
-    def scan(self, text: np.ndarray, classes: np.ndarray, longest: int = LINE_LIMIT) -> np.ndarray:
+    def scan(
+        self, text: np.ndarray, classes: np.ndarray, longest: int = LINE_LIMIT, keep_empty: bool = False
+    ) -> np.ndarray:
         """The numbers of the chunks of `text`: int32, with `END_OF_DOCUMENT` behind every line that has any.
 
         Args:
             text: whole lines as UTF-8, uint8 `(bytes,)`, read-only.
             classes: of the bytes, as `byte_classes` or `SEPARATED` has them.
             longest: bytes of a line.
+            keep_empty: put it behind the others too.
 
         Raises:
             Refusal: for a byte of that class, or too long a line.
@@ -125,7 +128,8 @@ class ChunkTable:
         state = np.zeros(5, np.int64)
         while True:
             state[ENTRIES], state[USED] = self._entries, self._used
-            ended = _scan(text, classes, self._slots, self._starts, self._counts, self._bytes, numbers, longest, state)
+            table = self._slots, self._starts, self._counts, self._bytes
+            ended = _scan(text, classes, *table, numbers, longest, keep_empty, state)
             self._entries, self._used = int(state[ENTRIES]), int(state[USED])
             if ended == DONE:
                 break
@@ -133,7 +137,8 @@ class ChunkTable:
                 raise Refusal
             self._grow()
         written = int(state[WRITTEN])
-        if written and numbers[written - 1] != END_OF_DOCUMENT:
+        open_line = len(text) and text[-1] != ord("\n")
+        if open_line if keep_empty else written and numbers[written - 1] != END_OF_DOCUMENT:
             numbers[written] = END_OF_DOCUMENT
             written += 1
         return numbers[:written]
@@ -154,7 +159,7 @@ class ChunkTable:
 
 
 @compiled
-def _scan(text, classes, slots, starts, counts, joined, numbers, longest, state):
+def _scan(text, classes, slots, starts, counts, joined, numbers, longest, keep_empty, state):
     position, line, written, entries, used = state[0], state[1], state[2], state[3], state[4]
     end, mask, shift = len(text), np.uint64(len(slots) - 1), _shift(len(slots))
     ended = DONE
@@ -167,7 +172,7 @@ def _scan(text, classes, slots, starts, counts, joined, numbers, longest, state)
             if position - line >= longest:
                 ended = REFUSAL
                 break
-            if written and numbers[written - 1] != END_OF_DOCUMENT:
+            if keep_empty or (written and numbers[written - 1] != END_OF_DOCUMENT):
                 numbers[written] = END_OF_DOCUMENT
                 written += 1
             position += 1
@@ -286,27 +291,33 @@ def _move(slots, larger):
 
 
 @compiled
-def measure(numbers, lengths):
+def measure(numbers, lengths, line_end):
     """How many tokens, and documents with any, `expand` makes of the numbers."""
     tokens = documents = begun = 0
     for number in numbers:
         if number != END_OF_DOCUMENT:
             tokens += lengths[number]
-        elif tokens > begun:
+            continue
+        tokens += line_end >= 0
+        if tokens > begun:
             documents += 1
             begun = tokens
     return tokens, documents
 
 
 @compiled
-def expand(numbers, starts, lengths, tokens, ids, ends):
+def expand(numbers, starts, lengths, tokens, line_end, ids, ends):
     """Write the ids of the chunks to `ids`, and to `ends` where each document that has any ends among them.
 
-    The ids of chunk `c` are `tokens[starts[c] : starts[c] + lengths[c]]`.
+    The ids of chunk `c` are `tokens[starts[c] : starts[c] + lengths[c]]`; that of the end of a document is `line_end`,
+    if it is not negative.
     """
     written = documents = begun = 0
     for number in numbers:
         if number == END_OF_DOCUMENT:
+            if line_end >= 0:
+                ids[written] = line_end
+                written += 1
             if written > begun:
                 ends[documents] = written
                 documents += 1

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from ..errors import UserError
-from ..vocabulary import Ids
+from ..token_ids import Ids
 from . import philox
 from .stretches import Corpus, Schedule, Stretch, load_corpus, train_stretches, trained_tables
 
