@@ -65,8 +65,9 @@ setup(
         "typer>=0.15",
     ],
     extras_require={
-        # Noto Sans SC: the font of Chinese words in pictures, where the system has none.
-        "zh": ["pylopdf-fonts-zh-cn>=0.1.1"],
+        # Chinese words: jieba's dictionary, OpenCC's pairs of simplified and traditional characters, and Noto Sans SC,
+        # the font of Chinese words in pictures, where the system has none.
+        "zh": ["jieba>=0.42", "opencc>=1.1.9", "pylopdf-fonts-zh-cn>=0.1.1"],
         # Official weights of ELMo are HDF5 files.
         "elmo": ["h5py>=3.11"],
         # Approximate search among very many words.
@@ -88,11 +89,14 @@ setup(
             "faiss-cpu>=1.11",
             "gensim>=4.4",
             "h5py>=3.11",
+            "hypothesis>=6.100",
+            "jieba>=0.42",
             "mypy>=1.15",
             "numba>=0.61",
             "onnx>=1.19",
             "onnxruntime>=1.22",
             "onnxscript>=0.5.3",
+            "opencc>=1.1.9",
             "pytest>=8.3",
             "pytest-xdist>=3.6",
             "python-crfsuite>=0.9.11",

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from triton.runtime import interpreter
 
-from wordemb_hf.vocabulary import Ids
+from wordemb_hf.token_ids import Ids
 from wordemb_hf.word2vec import gpu_engine
 from wordemb_hf.word2vec.triton_draws import draw_noise, draw_widths
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from wordemb_hf.encoding import MAX_LENGTH, EncodedTexts, pad_rows
+from wordemb_hf.encoding import MAX_LENGTH, EncodedTexts
 from wordemb_hf.vocabulary import build_tokenizer
 
 TEXTS = ["The Cat sat on it .", "", "Catastrophe !", "THE the"]
@@ -93,17 +93,11 @@ def test_a_spelling_is_kept_once():
     texts = [" ".join(["the", "cat"] * 200)] * 50
     encoded = EncodedTexts(make(), texts)
     kept = encoded._more["character_ids"]
-    assert kept.values.shape == (3, 9) and kept.values.dtype == np.int16  # padding and two words
-    assert sum(len(row) for row in kept.rows) == 20000
+    assert kept.values.shape == (3, 9) and kept.values.dtype == torch.int16  # padding and two words
+    assert len(kept._padded._flat) == 20000
 
 
 def test_texts_without_a_single_token():
     batch = EncodedTexts(make(), ["", " "]).batches([np.array([0, 1])])[0]
     assert batch["input_ids"].tolist() == [[0], [0]] and not batch["attention_mask"].any()
     assert "character_ids" not in batch  # a model looks the padding's spelling up
-
-
-def test_rows_are_filled_up():
-    padded = pad_rows([np.array([1, 2]), np.array([], dtype=np.int64), np.array([3])], -100)
-    assert padded.tolist() == [[1, 2], [-100, -100], [3, -100]]
-    assert pad_rows([np.array([], dtype=np.int32)], 7).tolist() == [[7]]

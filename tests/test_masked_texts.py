@@ -9,11 +9,11 @@ from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
 from wordemb_hf.errors import UserError
-from wordemb_hf.language_models import changeable
 from wordemb_hf.objectives.denoising import GappedTexts
 from wordemb_hf.objectives.masked import MaskedWords, Vocabulary
 from wordemb_hf.objectives.pieces import TextPieces
 from wordemb_hf.objectives.sentences import WholeTexts
+from wordemb_hf.token_words import changeable
 from wordemb_hf.vocabulary import build_tokenizer
 
 MASK, END, SIZE = 2, 3, 50

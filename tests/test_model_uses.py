@@ -12,8 +12,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast, Trainer, Trai
 
 from wordemb_hf import modeling
 from wordemb_hf.objectives.windows import ContextWindows, WordWindows
+from wordemb_hf.token_ids import encode_corpus
 from wordemb_hf.training import TrainingSettings, train
-from wordemb_hf.vocabulary import build_tokenizer, encode_corpus
+from wordemb_hf.vocabulary import build_tokenizer
 
 from .contracts import CLASSIFIERS, PIPELINES, TAGGERS, TRAINED, close, of
 from .models import CASES, LABELS, VOCABULARY, Case, each

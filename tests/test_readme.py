@@ -13,6 +13,7 @@ import pytest
 from wordemb_hf.cli import main
 
 from .test_allennlp_elmo import OPTIONS, make_arrays, write
+from .test_chinese_line import NOVEL
 
 pytestmark = pytest.mark.slow
 
@@ -28,6 +29,9 @@ READMES = {
         "words": ["tea", "coffee", "and", "water", "with", "milk", "is", "it", "going", "to", "rain", "tomorrow"],
         "joined": " ",
         "further": 4,
+        "novel": "my-novel.txt",
+        "chinese": ["pretrain", "neighbors"],
+        "pieces": ["tokenizer", "finetune"],
     },
     "README.zh-CN.md": {
         "corpus": "语料.txt",
@@ -39,6 +43,9 @@ READMES = {
         "words": list("喝一杯茶明天会下雨吗吃饭看书"),
         "joined": "",
         "further": 2,
+        "novel": "红楼梦.txt",
+        "chinese": ["pretrain", "neighbors", *["tokenizer"] * 3, "finetune", "finetune", "predict"],
+        "pieces": [],
     },
 }
 
@@ -58,6 +65,10 @@ def there(request, tmp_path, monkeypatch):
 
     for name, count in (("corpus", 200), ("texts", 5), ("unseen", 20)):
         (tmp_path / names[name]).write_text("\n".join(sentence() for _ in range(count)), encoding="utf-8")
+    people = str.maketrans({"司": "宝", "棋": "玉", "雪": "贾", "雁": "母"})
+    (tmp_path / names["novel"]).write_text("\n".join(NOVEL).translate(people), encoding="utf-8")
+    (tmp_path / "我的词典.txt").write_text("喝茶 20\n明天 30\n", encoding="utf-8")
+    (tmp_path / "我的词性.conll").write_text("我们\tPRON\n学习\tVERB\n语言\tNOUN\n\n" * 20, encoding="utf-8")
     rows = "".join(f"{sentence()}\t{sentence()}\n" for _ in range(20))
     (tmp_path / names["pairs"]).write_text(rows, encoding="utf-8")
     (tmp_path / names["data"]).mkdir()
@@ -106,20 +117,23 @@ def test_what_a_readme_tells_to_type_works(there, capsys):
         "finetune",
         "predict",
         "evaluate",
+        *READMES[there]["pieces"],
         "export",
+        *READMES[there]["chinese"],
     ]
     for command in commands:
         with pytest.raises(SystemExit) as end:
-            main(shlex.split(command)[1:])
+            main(shlex.split(command, comments=True)[1:])
         assert not end.value.code, f"{command}: {capsys.readouterr().err}"
 
-    verb, anywhere, official = blocks(there, "python")
+    verb, anywhere, *further, official = blocks(there, "python")
     exec(compile(anywhere, there, "exec"), scope := {})
     shape = re.search(r"# \((.+)\)", anywhere)
     assert shape and scope["vectors"].shape == tuple(map(int, shape[1].split(",")))
     # The folder of the command above is there already.
     exec(compile(verb.replace("output=", "epochs=1, overwrite=True, output="), there, "exec"), {})
-    exec(compile(official, there, "exec"), {})
+    for block in (*further, official):
+        exec(compile(block, there, "exec"), {})
     assert Path(re.search(r'"([^"]+)"\)', official)[1]).is_dir()
 
 

@@ -13,7 +13,8 @@ from wordemb_hf.tokenization import CharWordTokenizer
 from wordemb_hf.tokenization.character_ids import spell
 
 from wordemb_hf.errors import UserError
-from wordemb_hf.vocabulary import build_tokenizer, encode_corpus, extend_tokenizer, vocabulary_spellings
+from wordemb_hf.token_ids import encode_corpus
+from wordemb_hf.vocabulary import build_tokenizer, extend_tokenizer, vocabulary_spellings
 
 ENGLISH = "Don't stop the o'clock film 's 3.5 at 10:30, state-of-the-art! It’s 4th — the 'quoted' dogs' U.S. café naïve"
 NASTY = "ﬁne ½ İstanbul x\u200by so\u00adft ＡＢＣ ❤️ 👩‍💻 <unk> 北京大学 カタカナー Привет snake_case a\u00a0b ''s ’tis"
@@ -169,7 +170,7 @@ def test_it_loads_in_a_process_that_knows_nothing_of_the_package(tmp_path):
         ({"min_count": 0}, "min_count must be at least 1, not 0"),
         ({"max_size": 0}, "max_size must be at least 1, not 0"),
         ({"max_length": -1}, "max_length must be at least 1, not -1"),
-        ({"kind": "bpe"}, "kind must be one of word, word-space, char, char-space, whitespace, not 'bpe'"),
+        ({"kind": "bpe"}, "kind must be one of word, word-space, word-zh, char, char-space, whitespace, not 'bpe'"),
         ({"min_count": 3, "kind": "whitespace"}, "no word of the corpus .*'x', occurs 2 times"),
         ({"max_characters": 2}, "max_characters must be at least 3, not 2: two go to begin and end of word"),
         ({"special_tokens": [""]}, "special_tokens must not hold an empty string"),
@@ -238,11 +239,11 @@ def test_a_corpus_as_ids():
 
 
 def test_chunks_do_not_show(monkeypatch):
-    from wordemb_hf import vocabulary
+    from wordemb_hf import token_ids
 
     tokenizer = build(["a b c d e"])
     texts = ["a b", "z", "c d e", "", "e"] * 20
     at_once = encode_corpus(tokenizer, texts)
-    monkeypatch.setattr(vocabulary.in_batches, "__defaults__", (3,))
+    monkeypatch.setattr(token_ids.in_batches, "__defaults__", (3,))
     in_pieces = encode_corpus(tokenizer, texts)
     assert np.array_equal(at_once.ids, in_pieces.ids) and np.array_equal(at_once.offsets, in_pieces.offsets)

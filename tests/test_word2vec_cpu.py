@@ -7,7 +7,7 @@ from transformers import AutoModelForPreTraining, set_seed
 from wordemb_hf.modeling.configuration_word2vec import Word2VecConfig
 
 from wordemb_hf.errors import UserError
-from wordemb_hf.vocabulary import Ids
+from wordemb_hf.token_ids import Ids
 
 pytest.importorskip("numba", reason="the CPU engine needs numba")
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from wordemb_hf.errors import UserError
-from wordemb_hf.vocabulary import Ids
+from wordemb_hf.token_ids import Ids
 from wordemb_hf.word2vec import philox
 from wordemb_hf.word2vec.gpu_engine import train_on_gpu, why_not_on_gpu
 

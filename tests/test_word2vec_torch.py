@@ -8,7 +8,7 @@ from wordemb_hf.modeling.configuration_word2vec import Word2VecConfig
 
 from wordemb_hf.errors import UserError
 from wordemb_hf.objectives.windows import keep_probabilities
-from wordemb_hf.vocabulary import Ids
+from wordemb_hf.token_ids import Ids
 from wordemb_hf.word2vec import torch_step
 from wordemb_hf.word2vec.philox import KEEP_BITS, alias_table, keep_thresholds
 from wordemb_hf.word2vec.stretches import load_corpus

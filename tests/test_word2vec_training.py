@@ -8,8 +8,8 @@ import torch
 from accelerate import Accelerator
 
 from wordemb_hf.errors import UserError
+from wordemb_hf.token_ids import Ids
 from wordemb_hf.training import TrainingSettings
-from wordemb_hf.vocabulary import Ids
 from wordemb_hf.word2vec import averaging, engine_training
 from wordemb_hf.word2vec.averaging import RowAverage, reads_per_word
 from wordemb_hf.word2vec.checkpoint import Checkpoint

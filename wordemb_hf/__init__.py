@@ -14,6 +14,7 @@ __version__ = "0.1.0.dev0"
 
 # verb -> the module that holds it
 VERBS: dict[str, str] = {
+    "tokenizer": "tokenizer_training",
     "pretrain": "pretraining",
     "finetune": "finetuning",
     "compare": "comparison",

@@ -187,7 +187,7 @@ def _tokenizer(words: list[str], max_characters: int) -> "CharWordTokenizer":
     from tokenizers import Tokenizer, models, pre_tokenizers
 
     from .tokenization import CharWordTokenizer
-    from .vocabulary import PAD, UNK
+    from .tokenizer_kinds import PAD, UNK
 
     special = (PAD, UNK, "<s>", "</s>")
     vocabulary = {word: index for index, word in enumerate(dict.fromkeys((*special, *words)))}

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 from .errors import UserError
 from .hub_datasets import HubSplit, stream_records
-from .records import Source, check_file, example_records, read_lines, records, suffix_of, text_cell
+from .records import Source, check_file, check_text, example_records, read_lines, records, suffix_of, text_cell
 from .splits import DEV_FRACTION, EXAMPLE_SUFFIXES, Splits, find_parts
 
 TEXT_SUFFIXES = (".txt", ".jsonl", ".csv", ".tsv", ".parquet")
@@ -213,7 +213,7 @@ def gather_texts(texts: list[str] | None, file: Path | None, text_column: str) -
     """The texts given one by one, in a file, or, when there is neither, on standard input.
 
     Raises:
-        UserError: when there is nothing, or both.
+        UserError: when there is nothing, or both, or for half of a surrogate pair, which no tokenizer takes.
     """
     if isinstance(texts, str):  # a caller's slip that would label every letter
         texts = [texts]
@@ -225,6 +225,8 @@ def gather_texts(texts: list[str] | None, file: Path | None, text_column: str) -
         texts = [line.rstrip("\r\n") for line in sys.stdin]
     if not texts:
         raise UserError("no text is given: name one or more, or --file")
+    for number, text in enumerate(texts, 1):
+        check_text(f"text {number}", text)
     return texts
 
 

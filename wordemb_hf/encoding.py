@@ -8,7 +8,9 @@ from transformers import PreTrainedTokenizerBase
 
 from .batching import Batch, LazyBatches
 from .growing_array import GrowingRows
-from .vocabulary import in_batches
+from .padding import PaddedRows
+from .segmentation.chinese_words import word_numbers
+from .token_ids import in_batches
 
 MAX_LENGTH = 512  # where a tokenizer does not say how long a text may be
 
@@ -63,7 +65,7 @@ class EncodedTexts:
                     np.array(
                         [
                             (-1 if word is None else word, *place)
-                            for word, place in zip(encoding.word_ids, encoding.offsets, strict=True)
+                            for word, place in zip(word_numbers(tokenizer, encoding), encoding.offsets, strict=True)
                         ],
                         dtype=np.int64,
                     ).reshape(-1, 3)
@@ -80,7 +82,8 @@ class EncodedTexts:
         self._more = {name: values for name, values in more.items() if self.lengths.any()}
         for values in self._more.values():
             values.finish()
-        self._pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+        self._padded = PaddedRows(self.rows, tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0)
+        self._labels = None if labels is None else torch.from_numpy(labels)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -95,15 +98,25 @@ class EncodedTexts:
 
     def collate(self, indices: np.ndarray) -> Batch:
         """One such batch."""
-        rows = [self.rows[index] for index in indices]
-        arrays = {
-            "input_ids": pad_rows(rows, self._pad),
-            "attention_mask": pad_rows([np.ones_like(row) for row in rows], 0),
-            **{name: values.padded(indices) for name, values in self._more.items()},
-        }
-        if self.labels is not None:
-            arrays["labels"] = self.labels[indices]
-        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+        ids, mask = self._padded.batch(indices)
+        batch = {"input_ids": ids, "attention_mask": mask.long()}
+        batch |= {name: values.batch(indices) for name, values in self._more.items()}
+        if self._labels is not None:
+            batch["labels"] = self._labels[torch.from_numpy(indices).to(self._labels.device, non_blocking=True)]
+        return batch
+
+    @property
+    def nbytes(self) -> int:
+        """What `keep_on` needs."""
+        labels = 0 if self._labels is None else self._labels.nbytes
+        return self._padded.nbytes + labels + sum(values.nbytes for values in self._more.values())
+
+    def keep_on(self, device: torch.device) -> None:
+        """Lie on a device, where the batches are then made."""
+        self._padded.to(device)
+        self._labels = None if self._labels is None else self._labels.to(device)
+        for values in self._more.values():
+            values.to(device)
 
 
 class _Interned:
@@ -131,25 +144,25 @@ class _Interned:
 
     def finish(self) -> None:
         """There are no more; from now on they can be read."""
-        self.rows = self._rows.finish()
-        values = np.array(list(self._number_of), dtype=np.int64)  # (different values, ...)
+        self._padded = PaddedRows(self._rows.finish(), 0)
+        values = np.array(list(self._number_of), dtype=np.int64)
         small = values.size == 0 or (values.min() >= -(1 << 15) and values.max() < 1 << 15)
-        self.values = np.zeros((len(values) + 1, *values.shape[1:]), np.int16 if small else np.int64)
-        self.values[1:] = values
+        table = np.zeros((len(values) + 1, *values.shape[1:]), np.int16 if small else np.int64)
+        table[1:] = values
+        self.values = torch.from_numpy(table)  # (different values, ...)
 
-    def padded(self, indices: np.ndarray) -> np.ndarray:
+    @property
+    def nbytes(self) -> int:
+        return self._padded.nbytes + self.values.nbytes
+
+    def to(self, device: torch.device) -> None:
+        self._padded.to(device)
+        self.values = self.values.to(device)
+
+    def batch(self, indices: np.ndarray) -> torch.Tensor:
         """The values of these texts' tokens, int64 `(texts, length, ...)`, zero where there is no token."""
-        numbers = pad_rows([self.rows[index] for index in indices], 0)  # (texts, length)
-        return self.values.take(numbers, axis=0).astype(np.int64)
-
-
-def pad_rows(rows: Sequence[np.ndarray], value: int) -> np.ndarray:
-    """Rows of several lengths as one array, int64 `(rows, length)`, length at least 1, filled up with `value`."""
-    width = max([1, *map(len, rows)])
-    padded = np.full((len(rows), width), value, dtype=np.int64)
-    for row, target in zip(rows, padded, strict=True):
-        target[: len(row)] = row
-    return padded
+        numbers, _ = self._padded.batch(indices)  # (texts, length)
+        return self.values[numbers].long()
 
 
 def max_length_of(tokenizer: PreTrainedTokenizerBase) -> int:

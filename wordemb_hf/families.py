@@ -176,14 +176,25 @@ _WORD_VECTORS: dict[tuple[str, str], tuple[float, float]] = {
 }
 
 
-def word_vector_settings(config: "PreTrainedConfig") -> tuple[float, float]:
-    """What does well for word2vec: the learning rate at the beginning, and `subsample_threshold`.
+# Words that are read in all, by reading a small text more often; and how often at least and at most.
+_ENOUGH_WORDS, _FEWEST_READINGS, _MOST_READINGS = 20_000_000, 5, 30
 
-    word2vec.c has 0.025 (CBOW: 0.05) and 1e-3, fastText 0.05 and 1e-4. With negative sampling these here give better
-    vectors in less time, from 0.3 to 17 million words, in English and Chinese: benchmarks/word2vec.md.
+
+def word_vector_settings(config: "PreTrainedConfig", words: int) -> tuple[float, float, int]:
+    """What does well for word2vec: the learning rate at the beginning, `subsample_threshold`, and epochs.
+
+    word2vec.c has 0.025 (CBOW: 0.05), 1e-3 and 5, fastText 0.05, 1e-4 and 5. With negative sampling these here give
+    better vectors in less time, in English and Chinese: benchmarks/word2vec.md. A text of less than 4 million words is
+    read more often and thinned out less, since there is little else to learn from: benchmarks/chinese_vectors.md.
+
+    Args:
+        config: of word2vec.
+        words: of the text.
     """
     fields: Any = config
-    return (0.05, 1e-3) if fields.num_ngram_buckets else _WORD_VECTORS[fields.algorithm, fields.loss]
+    epochs = min(max(_FEWEST_READINGS, -(-_ENOUGH_WORDS // max(words, 1))), _MOST_READINGS)
+    rate, threshold = (0.05, 1e-3) if fields.num_ngram_buckets else _WORD_VECTORS[fields.algorithm, fields.loss]
+    return rate, threshold if epochs == _FEWEST_READINGS else 1e-3, epochs
 
 
 TAGGING: dict[str, Preset] = {

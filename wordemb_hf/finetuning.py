@@ -17,6 +17,7 @@ from .options import (
     ClassWeights,
     Compile,
     Folds,
+    GivenTokenizer,
     LabelColumn,
     Language,
     LoggingDir,
@@ -75,6 +76,7 @@ def finetune(
     label_column: LabelColumn = "label",
     target_column: TargetColumn = "target",
     tokenizer_kind: TokenizerKindOfTask = None,
+    tokenizer: GivenTokenizer = None,
     lowercase: LowercaseOfTask = None,
     min_count: MinCount = 1,
     max_length: Annotated[
@@ -158,6 +160,10 @@ def finetune(
         raise UserError("--model brings its own word vectors and settings: leave --vectors and --set out")
     if encoder and (model or vectors):
         raise UserError("--encoder brings its own word vectors: leave --model and --vectors out")
+    if tokenizer and (model or vectors or encoder):
+        raise UserError("--model, --vectors and --encoder bring their own tokenizer: leave --tokenizer out")
+    if tokenizer and tokenizer_kind:
+        raise UserError(f"tokenizer_kind is {tokenizer_kind}, but --tokenizer is made already: leave one of them out")
     job = job_for_data(data, task, family, problem_type, label_column)
     losses = check_losses(job, class_weights, label_smoothing)
     column = target_column if job.auto_class == "AutoModelForSeq2SeqLM" else label_column
@@ -176,8 +182,10 @@ def finetune(
     parts = job.read(data, dev, test, text_column, column, seed)
     labels = job.labels(parts.train)
     if not model:
+        # Chinese is read by characters, but where the tokenizer was chosen; few texts are read with the plain preset.
+        chosen = tokenizer_kind in ("word-zh", "whitespace") or tokenizer
         many = len(parts.train) >= MANY_TEXTS
-        if many and preset.of_characters is not None and job.reads_characters(parts.train):
+        if many and preset.of_characters is not None and not chosen and job.reads_characters(parts.train):
             preset = preset.of_characters
             fields = preset.fields(given, bool(vectors))
             config = make_config(family, **fields)
@@ -198,6 +206,7 @@ def finetune(
         encoder=encoder,
         vectors=vectors,
         tokenizer_kind=tokenizer_kind,
+        tokenizer=tokenizer,
         lowercase=lowercase,
         min_count=min_count,
         max_length=max_length,

@@ -29,7 +29,7 @@ def check_output(output: str | Path, overwrite: bool) -> None:
         return
     if not overwrite:
         raise UserError(f"output folder {output} is not empty: give another one, or --overwrite to replace it")
-    if not (output / "config.json").is_file():
+    if not any((output / name).is_file() for name in ("config.json", "tokenizer.json")):
         raise UserError(f"output folder {output} holds no model, so --overwrite does not replace it: give another one")
 
 

@@ -9,8 +9,9 @@ import numpy as np
 from .errors import UserError
 from .messages import language as spoken
 from .messages import translate
+from .tokenizer_kinds import PAD, UNK, blank_tokenizer
 from .vectors.word_table import END_OF_LINE, WordTable
-from .vocabulary import PAD, UNK, blank_tokenizer, tokenizer_from_words
+from .vocabulary import spelled_vocabulary, tokenizer_from_words
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -30,7 +31,7 @@ def kind_of_words(table: WordTable) -> str:
     if sum(len(word) == 1 for word in sample) > 0.98 * len(sample):
         return "char"
     han = sum(bool(_HAN.search(word)) for word in sample)
-    return "whitespace" if han > 0.2 * len(sample) else "word"
+    return "word-zh" if han > 0.2 * len(sample) else "word"
 
 
 def tokenizer_of(
@@ -183,7 +184,7 @@ def _mend_long_words(table: WordTable, backbone: Any, rows: list[int], most: int
 
 def unreachable_words(tokenizer: Any, words: list[str]) -> list[str]:
     """Words that the tokenizer never makes of a text, since it cuts or changes them."""
-    backend, vocabulary, missed = tokenizer.backend_tokenizer, tokenizer.get_vocab(), []
+    backend, vocabulary, missed = tokenizer.backend_tokenizer, spelled_vocabulary(tokenizer), []
     for start in range(0, len(words), 10_000):
         part = words[start : start + 10_000]
         for word, encoding in zip(part, backend.encode_batch_fast(part, add_special_tokens=False), strict=True):

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from math import exp
 from typing import Any, cast
 
-import numpy as np
 import torch
 import transformers
 from accelerate import Accelerator
@@ -19,12 +18,13 @@ from .loading import load_trained
 from .model_outputs import mean_loss
 from .new_models import spell_vocabulary
 from .objectives.denoising import GappedTexts
-from .objectives.masked import MaskedWords, Vocabulary
+from .objectives.masked import MaskedWords
 from .objectives.pieces import TextPieces
 from .objectives.sentences import WholeTexts
 from .objectives.streams import TextStreams
+from .token_ids import Ids
+from .token_words import changeable
 from .training import TrainingResult, TrainingSettings, train
-from .vocabulary import Ids
 
 EVALUATION_STREAMS = 8  # few: each of them begins without a past
 
@@ -175,27 +175,6 @@ def _source(
     if preset.objective == "denoising":
         return GappedTexts(texts, changeable(tokenizer), pad, tokenizer.eos_token_id, seed=seed or 0)
     return texts
-
-
-def changeable(tokenizer: PreTrainedTokenizerFast) -> Vocabulary:
-    """The vocabulary as an objective sees it that changes texts: what is a word, and what goes on with one.
-
-    Pieces of words begin with `##`; of characters, letters that stand side by side make a word, but for Chinese and
-    Japanese, where nothing shows where one ends.
-
-    Raises:
-        UserError: for a tokenizer without a mask.
-    """
-    if tokenizer.mask_token_id is None:
-        raise UserError("the tokenizer has no mask token, which a masked language model needs: give it <mask>")
-    tokens = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
-    special = set(tokenizer.all_special_ids)
-    pieces = np.array([token.startswith("##") and len(token) > 2 for token in tokens])
-    words = np.array([number not in special for number in range(len(tokens))])
-    if pieces.any() or any(len(token) > 1 for number, token in enumerate(tokens) if words[number]):
-        return Vocabulary(tokenizer.mask_token_id, words.nonzero()[0], words, pieces)
-    letters = words & np.array([token.isalpha() and token < "\u2e80" for token in tokens])
-    return Vocabulary(tokenizer.mask_token_id, words.nonzero()[0], letters, letters)
 
 
 def _figures(model: PreTrainedModel, source: BatchSource, accelerator: Accelerator) -> dict[str, float]:

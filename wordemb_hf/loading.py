@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from .errors import UserError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 
 @contextmanager
-def loading(model: str) -> Iterator[None]:
+def loading(model: str, file: str = "config.json") -> Iterator[None]:
     """One sentence in place of the many ways in which loading fails.
 
     Raises:
@@ -22,8 +22,9 @@ def loading(model: str) -> Iterator[None]:
     from safetensors import SafetensorError
 
     folder = Path(model)
-    if folder.is_file() or (folder.is_dir() and not (folder / "config.json").is_file()):
-        raise UserError(f"{model} is no model folder: it has no config.json")
+    if folder.is_file() or (folder.is_dir() and not (folder / file).is_file()):
+        noun = "tokenizer" if file == "tokenizer.json" else "model"
+        raise UserError(f"{model} is no {noun} folder: it has no {file}")
     try:
         yield
     except (OSError, ValueError, SafetensorError, StrictDataclassError) as error:
@@ -94,6 +95,34 @@ def load_trained(model: str, auto_class: str, noun: str) -> "tuple[PreTrainedMod
     if report["missing_keys"]:
         raise UserError(f"{model} is no trained {noun}: it has no {sorted(report['missing_keys'])[0]}")
     return trained, tokenizer
+
+
+def load_tokenizer(source: str, special_tokens: Sequence[str] = ()) -> "PreTrainedTokenizerFast":
+    """A tokenizer for a new model.
+
+    Args:
+        source: a folder, or a name on the Hub.
+        special_tokens: what the model needs beside words; those that the tokenizer lacks are added.
+
+    Raises:
+        UserError: when there is none, or one without a tokenizer.json or without a token for padding.
+    """
+    import transformers
+
+    from .tokenizer_kinds import ROLES
+
+    with loading(source, file="tokenizer.json"):
+        name, options = place_of(source)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
+    if not isinstance(tokenizer, transformers.PreTrainedTokenizerFast):
+        raise UserError(f"{source} has a {type(tokenizer).__name__}, but a tokenizer with a tokenizer.json is needed")
+    if tokenizer.pad_token is None:
+        raise UserError(f"{source} has no padding token, which batches need: give it one and save it again")
+    for token in special_tokens:
+        role = ROLES.get(token)
+        if role is None or getattr(tokenizer, role) is None:
+            tokenizer.add_special_tokens({role: token} if role else {"extra_special_tokens": [token]})
+    return tokenizer
 
 
 def label_ids(model: "PreTrainedModel") -> dict[str, int]:

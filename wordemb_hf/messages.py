@@ -14,6 +14,18 @@ CHINESE: dict[str, str] = {
     "{tokens} words in {documents} documents; {vocabulary} different ones occur at least {min_count} times.": (
         "{documents} 篇文档，共 {tokens} 个词；其中 {vocabulary} 个不同的词至少出现 {min_count} 次。"
     ),
+    "{vocabulary} tokens in the vocabulary; {tokens} in {texts} texts of {characters} characters.": (
+        "词表共 {vocabulary} 个词元；{texts} 条文本共 {characters} 个字符，切分为 {tokens} 个词元。"
+    ),
+    "coverage {coverage} %, unknown {unknown} %, {ratio} tokens per character": (
+        "覆盖率 {coverage} %，未登录词 {unknown} %，平均每个字符 {ratio} 个词元"
+    ),
+    "longest: {items}": "最长的词元：{items}",
+    "rarest: {items}": "最少见的词元：{items}",
+    "most often unknown: {items}": "最常见的未登录词：{items}",
+    "tokens of the vocabulary that do not occur: {count}": "词表中未在文本里出现的词元：{count} 个",
+    "{count} phrases: {examples} …": "找到 {count} 个短语：{examples} …",
+    "The tokenizer is in {output}.": "分词器已存入 {output}。",
     "{train} texts to train on, {dev} for development, {test} for the test; {labels} labels: {names}": (
         "训练集 {train} 条文本，验证集 {dev} 条，测试集 {test} 条；{labels} 个标签：{names}"
     ),
@@ -51,7 +63,9 @@ CHINESE: dict[str, str] = {
     "{count} folds: {figures}": "{count} 折：{figures}",
     "{count} seeds, {part}: {figures}": "{count} 个种子，{part}：{figures}",
     "loss {loss}, {speed} tokens/s, {left} left of all": "损失 {loss}，{speed} 词/秒，全程还需 {left}",
-    "Out of memory: batches are read in {parts} parts from now on.": "内存不足：此后每个批次分 {parts} 份读。",
+    "Out of memory: larger batches than {numbers} numbers are computed in pieces; steps stay the same.": (
+        "内存不足：超过 {numbers} 个数的批次将分块计算，训练步骤不变。"
+    ),
     "Trained in {seconds} s; the model is in {folder}.": "训练用时 {seconds} 秒；模型已存入 {folder}。",
     "{texts} texts": "{texts} 条文本",
     "{sentences} sentences": "{sentences} 个句子",

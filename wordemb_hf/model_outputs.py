@@ -36,7 +36,7 @@ def ragged_outputs_of(
     batches: LazyBatches,
     accelerator: Accelerator,
     pick: Callable[[Any, np.ndarray], Sequence[np.ndarray]],
-    items: Callable[[Batch], int] | None = None,
+    items: Callable[[Batch], int | torch.Tensor] | None = None,
 ) -> tuple[list[np.ndarray], float | None]:
     """As `outputs_of`, with rows that may differ in length.
 
@@ -57,7 +57,7 @@ def ragged_outputs_of(
             output = model(**batch)
             indices = batches.indices[number]
             rows += zip(indices.tolist(), pick(output, indices), strict=True)
-            count = items(batch) if items else len(indices)
+            count = int(items(batch)) if items else len(indices)
             if getattr(output, "loss", None) is not None and count:
                 loss, seen = loss + float(output.loss) * count, seen + count
     model.train(was_training)
@@ -86,6 +86,16 @@ def mean_loss(model: PreTrainedModel, source: BatchSource, accelerator: Accelera
 def carry_on(source: BatchSource, output: Any) -> dict[str, Any]:
     """What a source of connected batches hands from a batch's output (`None` before the first) to the next one."""
     return source.carry(output) if hasattr(source, "carry") else {}
+
+
+def carried_tensors(source: Any, carried: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """What a batch goes on from, as tensors by name, rows first; none before the first one."""
+    return source.carried_tensors(carried) if hasattr(source, "carried_tensors") else {}
+
+
+def carried_from(source: Any, tensors: dict[str, torch.Tensor]) -> dict[str, Any]:
+    """What a batch goes on from, out of such tensors."""
+    return source.carried_from(tensors) if tensors else carry_on(source, None)
 
 
 def train_on(source: BatchSource, model: Any, batch: Batch, carried: dict[str, Any]) -> Any:

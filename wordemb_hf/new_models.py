@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import UserError
 from .families import characters_read, embedding_width_field, make_config, ngrams_read
-from .vocabulary import build_tokenizer, extend_tokenizer, vocabulary_ngrams, vocabulary_spellings
+from .vocabulary import build_tokenizer, extend_tokenizer, spelled_vocabulary, vocabulary_ngrams, vocabulary_spellings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -20,6 +20,7 @@ def new_model(
     fields: dict[str, Any],
     labels: Sequence[str],
     texts: Sequence[str],
+    given: "PreTrainedTokenizerFast | None" = None,
     **tokenizer_options: Any,
 ) -> "tuple[PreTrainedModel, PreTrainedTokenizerFast]":
     """A model with random weights, and a tokenizer of the words of `texts`.
@@ -30,16 +31,21 @@ def new_model(
         fields: fields of its config.
         labels: their names, in the order of their ids.
         texts: the training texts.
+        given: a tokenizer to take in place of a new one.
         tokenizer_options: what `build_tokenizer` takes.
     """
     config = make_config(family, **fields)
-    tokenizer = build_tokenizer(
-        texts,
-        max_size=None,
-        max_characters=characters_read(config),
-        ngrams=ngrams_read(config),
-        **tokenizer_options,
-    )
+    if given is not None:
+        given.model_max_length = tokenizer_options["max_length"]
+        tokenizer = that_gives(given, config)
+    else:
+        tokenizer = build_tokenizer(
+            texts,
+            max_size=None,
+            max_characters=characters_read(config),
+            ngrams=ngrams_read(config),
+            **tokenizer_options,
+        )
     boundaries = boundaries_of(config, tokenizer)
     return _model(auto_class, family, {**fields, **boundaries}, labels, len(tokenizer)), tokenizer
 
@@ -69,7 +75,7 @@ def model_from_vectors(
     vectors, tokenizer = _vectors_and_tokenizer(source)
     tokenizer.model_max_length = max_length
     tokenizer = extend_tokenizer(tokenizer, texts, min_count=min_count)
-    tokenizer = _that_gives(tokenizer, config)
+    tokenizer = that_gives(tokenizer, config)
     width = vectors.matrix.shape[1]
     if fields.get(field, width) != width:
         raise UserError(f"{field} is {fields[field]}, but the vectors in {source} have width {width}: leave it out")
@@ -166,7 +172,7 @@ def end_with(tokenizer: "PreTrainedTokenizerFast", token: str) -> None:
     )
 
 
-def _that_gives(tokenizer: "PreTrainedTokenizerFast", config: Any) -> "PreTrainedTokenizerFast":
+def that_gives(tokenizer: "PreTrainedTokenizerFast", config: Any) -> "PreTrainedTokenizerFast":
     """The same tokenizer, but that it also gives the characters or n-grams that a model reads."""
     from transformers import PreTrainedTokenizerFast
 
@@ -195,7 +201,7 @@ def _start_from(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast", 
 
     backbone: Any = model.base_model
     table = backbone.get_input_embeddings().weight.detach().clone()  # (vocab_size, width)
-    vocabulary = tokenizer.get_vocab()
+    vocabulary = spelled_vocabulary(tokenizer)
     scale = table.std().item() / max(float(vectors.matrix.std()), 1e-12)
     table[[vocabulary[word] for word in vectors.words]] = torch.from_numpy(vectors.matrix * scale)
     table[tokenizer.pad_token_id] = 0.0

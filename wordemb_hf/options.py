@@ -45,9 +45,15 @@ OutputFolderOrNone = Annotated[
     Path | None, typer.Option(help="Folder for the model; it must be new or empty.", metavar="FOLDER")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output folder.")]
-_KINDS = "word for English, char for Chinese; word-space, char-space to write; whitespace for words already apart."
-Kind = Literal["word", "word-space", "char", "char-space", "whitespace"]
+_KINDS = "word for English, char or word-zh for Chinese; word-space, char-space to write; whitespace for cut text."
+Kind = Literal["word", "word-space", "word-zh", "char", "char-space", "whitespace"]
 TokenizerKind = Annotated[Kind, typer.Option(help=_KINDS, rich_help_panel=DATA)]
+GivenTokenizer = Annotated[
+    str | None,
+    typer.Option(
+        "--tokenizer", help="Take this one, and make none of the data.", rich_help_panel=DATA, metavar="FOLDER|HUB"
+    ),
+]
 TokenizerKindOfTask = Annotated[
     Kind | None, typer.Option(help=_KINDS, show_default="by task and data", rich_help_panel=DATA)
 ]

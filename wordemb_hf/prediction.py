@@ -20,6 +20,14 @@ def predict(
     top: Annotated[int, typer.Option(help="Labels, words, continuations or targets to show for each text.")] = 1,
     beams: Beams = None,
     length_penalty: LengthPenalty = None,
+    segmenter: Annotated[
+        str | None,
+        typer.Option(
+            help="Taggers: a tokenizer that finds the words of Chinese text.",
+            show_default="the model's own",
+            metavar="FOLDER|HUB",
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="File for the answers, one JSON object a line.", metavar="FILE")
     ] = None,
@@ -44,8 +52,8 @@ def predict(
         "score": ...}, ...]}`, the best first; the score with beams only.
 
     Raises:
-        UserError: without texts, for beams of a model that has none, for a model or file that cannot be read, or one
-            that nothing can be drawn of.
+        UserError: without texts, for beams or a segmenter of a model that has no use for them, for a model or file that
+            cannot be read, or one that nothing can be drawn of.
     """
     check_output_file(output)
     check_output_file(explain)
@@ -61,7 +69,7 @@ def predict(
         check_picture(Path(explain), len(texts))
 
     from .jobs import job_for_model
-    from .loading import head_of, load_trained
+    from .loading import head_of, load_tokenizer, load_trained
     from .reports import write_lines
     from .training import make_accelerator
 
@@ -72,7 +80,12 @@ def predict(
         from .writing import search_with
 
         search_with(labeller, beams, length_penalty)
-    answers = job.answers(labeller, tokenizer, texts, accelerator, top)
+    cutting: dict[str, Any] = {}
+    if segmenter is not None:
+        if job.auto_class != "AutoModelForTokenClassification":
+            raise UserError(f"segmenter is {segmenter}, but {model} is a {job.noun}: only taggers take words")
+        cutting = {"segmenter": load_tokenizer(segmenter)}
+    answers = job.answers(labeller, tokenizer, texts, accelerator, top, **cutting)
     if not accelerator.is_main_process:
         return answers
     if explain is not None:

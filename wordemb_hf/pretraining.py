@@ -1,5 +1,6 @@
 """The verb `pretrain`: from raw text to a model that has read it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,6 +15,7 @@ from .options import (
     CardLanguage,
     CheckpointSteps,
     Compile,
+    GivenTokenizer,
     Language,
     LoggingDir,
     Lowercase,
@@ -50,6 +52,7 @@ def pretrain(
     ] = None,
     text_column: TextColumn = "text",
     tokenizer_kind: TokenizerKind = "word",
+    tokenizer: GivenTokenizer = None,
     lowercase: Lowercase = True,
     min_count: MinCount = 5,
     max_vocab_size: Annotated[
@@ -145,6 +148,8 @@ def pretrain(
         "subsample_threshold": subsample_threshold,
     }
     options = {**parse_settings(fields), **{name: value for name, value in named.items() if value is not None}}
+    if model is not None and tokenizer is not None:
+        raise UserError(f"model {model} brings its own tokenizer: leave --tokenizer out")
     if model is not None and options:
         raise UserError(
             f"model {model} brings its own settings, but {', '.join(options)} would change them: leave it out"
@@ -177,6 +182,8 @@ def pretrain(
         new_language_model,
         train_language_model,
     )
+    from .loading import load_tokenizer
+    from .new_models import that_gives
     from .splits import DEV_NAMES, source_of
     from .trackers import tracked
     from .training import TrainingSettings, make_accelerator
@@ -194,14 +201,12 @@ def pretrain(
         trained, known = load_word_vectors(model) if vectors else load_language_model(model, family)
         config = trained.config
         length = readable_length(config, length)
-    rate = preset.learning_rate
-    if vectors:
-        rate, threshold = word_vector_settings(config)
-        if model is None and "subsample_threshold" not in options:
-            config.subsample_threshold = threshold
+    given = None
+    if tokenizer is not None:
+        given = that_gives(load_tokenizer(tokenizer, preset.special_tokens), config)
     settings = TrainingSettings(
         epochs=preset.epochs if epochs is None else epochs,
-        learning_rate=rate if learning_rate is None else learning_rate,
+        learning_rate=preset.learning_rate if learning_rate is None else learning_rate,
         mixed_precision=mixed_precision,
         seed=seed,
         compile=compile,
@@ -223,60 +228,68 @@ def pretrain(
     stream = preset.objective == "causal_lm"
     with local_texts(corpus, text_column) as texts:
         if model is not None and vectors:
-            tokenizer, ids = extend_corpus(known, texts, min_count=min_count, text_column=text_column, threads=threads)
-        elif vectors:
-            tokenizer, ids = index_corpus(
+            reader, ids = extend_corpus(known, texts, min_count=min_count, text_column=text_column, threads=threads)
+        elif vectors and given is None and tokenizer_kind != "word-zh":
+            reader, ids = index_corpus(
                 texts, text_column=text_column, threads=threads, ngrams=ngrams_read(config), **words
             )
         else:
-            tokenizer, ids = index_text(
+            reader, ids = index_text(
                 texts,
                 text_column=text_column,
                 max_characters=characters_read(config),
                 line_ends=stream,
-                given=None if model is None else known,
+                given=given if model is None else known,
+                drop_unknown=vectors,
                 **words,
             )
+            if vectors and given is None:
+                reader = that_gives(reader, config)
     accelerator.print(
         translate(
             "{tokens} words in {documents} documents; {vocabulary} different ones occur at least {min_count} times.",
             tokens=f"{len(ids.ids):,}",
             documents=f"{len(ids.offsets) - 1:,}",
-            vocabulary=f"{different_words(ids, len(tokenizer)):,}",
+            vocabulary=f"{different_words(ids, len(reader)):,}",
             min_count=min_count,
         )
     )
 
     if vectors:
+        rate, threshold, passes = word_vector_settings(config, len(ids.ids))
+        settings = replace(settings, learning_rate=rate if learning_rate is None else learning_rate)
         if model is None:
-            config.vocab_size = len(tokenizer)
-            trained = new_word_vectors(config, tokenizer, ids)
+            settings = replace(settings, epochs=passes if epochs is None else epochs)
+            if "subsample_threshold" not in options:
+                config.subsample_threshold = threshold
+            config.vocab_size = len(reader)
+            trained = new_word_vectors(config, reader, ids)
         else:
-            extend_word_vectors(trained, tokenizer, ids)
-        result = train_word_vectors(trained, tokenizer, ids, batch_size, settings, accelerator, threads, output)
+            extend_word_vectors(trained, reader, ids)
+        result = train_word_vectors(trained, reader, ids, batch_size, settings, accelerator, threads, output)
     else:
         if model is None:
-            trained = new_language_model(config, tokenizer, length)
+            trained = new_language_model(config, reader, length)
         held_out = None
         if dev is not None:
             dev_texts = read_texts(source_of(dev, *DEV_NAMES), text_column=text_column, keep_empty=stream)
-            held_out = encode_text(tokenizer, dev_texts, preset)
-        given = [part for text in (ids, held_out) if text is not None for part in (text.ids, text.offsets)]
+            held_out = encode_text(reader, dev_texts, preset)
+        arrays = [part for text in (ids, held_out) if text is not None for part in (text.ids, text.offsets)]
 
         described = describe_training(
-            trained, settings, given, start=model, batch_size=batch_size, length=length, whole_words=whole_words
+            trained, settings, arrays, start=model, batch_size=batch_size, length=length, whole_words=whole_words
         )
         kept = Checkpoints.beside(output, described, checkpoint_steps, resume)
         logs = Path(logging_dir or output.parent / "logs")
         with tracked(accelerator, tracker or [], logs, output.name, settings):
             result = train_language_model(
-                trained, tokenizer, ids, held_out, batch_size, length, settings, accelerator, whole_words, kept
+                trained, reader, ids, held_out, batch_size, length, settings, accelerator, whole_words, kept
             )
 
     if accelerator.is_main_process:
         with new_folder(output) as folder:
             trained.cpu().save_pretrained(folder)
-            tokenizer.save_pretrained(folder)
+            reader.save_pretrained(folder)
             (document_vectors if vectors else document_language_model)(
                 folder,
                 trained,

@@ -3,6 +3,7 @@
 import time
 from types import TracebackType
 
+import torch
 from accelerate import Accelerator
 from tqdm.auto import tqdm
 
@@ -13,7 +14,7 @@ from .messages import translate
 class Progress:
     """A bar for an epoch, with tokens in a second and the time that is left of the whole training.
 
-    Tokens are counted where the batches are made, so that no step waits for a GPU.
+    Tokens are counted where the batches are, and asked for when the loss is: no step waits for a GPU.
 
     Args:
         accelerator: whose first process shows it.
@@ -24,7 +25,7 @@ class Progress:
         self._shown, self._processes = accelerator.is_main_process, accelerator.num_processes
         self._begun = self._marked = time.monotonic()
         self._begun_at = self._share = share
-        self._tokens = 0
+        self._tokens: int | torch.Tensor = 0
         self._bar: tqdm | None = None
 
     def epoch(self, label: str, steps: int, done: int) -> "Progress":
@@ -49,10 +50,10 @@ class Progress:
             self._bar.close()
 
     def read(self, batch: Batch) -> None:
-        """Count the tokens of a batch on the CPU."""
+        """Count the tokens of a batch."""
         mask = batch.get("attention_mask", batch.get("input_ids"))
         if mask is not None:
-            self._tokens += int(mask.sum()) if "attention_mask" in batch else mask.numel()
+            self._tokens = self._tokens + (mask.sum() if "attention_mask" in batch else mask.numel())
 
     def step(self, share: float) -> None:
         """A step is taken."""
@@ -63,7 +64,7 @@ class Progress:
     def log(self, loss: float) -> float:
         """Show the loss; returns tokens in a second since the last time, of all processes together."""
         now = time.monotonic()
-        speed = self._tokens * self._processes / max(now - self._marked, 1e-9)
+        speed = int(self._tokens) * self._processes / max(now - self._marked, 1e-9)
         self._marked, self._tokens = now, 0
         done = self._share - self._begun_at
         left = (now - self._begun) * (1.0 - self._share) / done if done > 0 else float("nan")

@@ -12,9 +12,10 @@ from .families import readable_length
 from .folders import new_folder
 from .jobs import Job
 from .languages import guess_language
-from .loading import label_ids, load_for_labels
+from .loading import label_ids, load_for_labels, load_tokenizer
 from .new_models import fit_to_texts, model_from_vectors, new_model
 from .pretrained_encoders import model_with_encoder
+from .segmentation.dictionaries import filled_up
 from .splits import Splits
 from .tasks.seq2seq import EncodedPairs
 from .trackers import tracked
@@ -36,6 +37,7 @@ class Recipe:
         encoder: what its encoder starts from, or
         vectors: what its word vectors start from.
         tokenizer_kind: of a new model; `None` for the kind that suits the data.
+        tokenizer: a folder or name of one that is there already, in place of a new one.
         lowercase: likewise.
         min_count: words that occur less often are unknown.
         max_length: longer texts are cut, in tokens.
@@ -60,6 +62,7 @@ class Recipe:
     encoder: str | None
     vectors: Path | None
     tokenizer_kind: str | None
+    tokenizer: str | None
     lowercase: bool | None
     min_count: int
     max_length: int
@@ -205,11 +208,15 @@ def _labeller(recipe: Recipe, parts: Splits[Any], labels: list[str]) -> tuple[Pr
         return model_with_encoder(*how, texts, recipe.encoder, recipe.min_count, recipe.max_length)
     if recipe.vectors:
         return model_from_vectors(*how, labels, texts, recipe.vectors, recipe.min_count, recipe.max_length)
+    kind = recipe.tokenizer_kind or job.tokenizer_kind(parts.train)
+    cut = job.words(parts.train) if kind == "word-zh" else None
     return new_model(
         *how,
         labels,
         texts,
-        kind=recipe.tokenizer_kind or job.tokenizer_kind(parts.train),
+        None if recipe.tokenizer is None else load_tokenizer(recipe.tokenizer),
+        kind=kind,
+        dictionary=filled_up(cut) if cut else None,
         min_count=recipe.min_count,
         lowercase=job.lowercase if recipe.lowercase is None else recipe.lowercase,
         max_length=recipe.max_length,

@@ -85,8 +85,8 @@ def token_vectors(
     """The vectors of each text's words or tokens.
 
     A word is what the tokenizer cuts a text into before it looks at its vocabulary (`word_ids()`), for Chinese
-    characters one of them; it has the mean of its tokens' vectors. What has no token has no vector: words that the
-    tokenizer drops, and what is behind the longest text that it allows.
+    characters one of them, and of the kind `word-zh` each of its tokens; it has the mean of its tokens' vectors. What
+    has no token has no vector: words that the tokenizer drops, and what is behind the longest text that it allows.
 
     Args:
         model: gives each token a vector.

@@ -17,8 +17,8 @@ from .errors import UserError
 from .loading import load_trained
 from .new_models import spell_vocabulary
 from .objectives.windows import ContextWindows, WordWindows
+from .token_ids import Ids
 from .training import TrainingResult, TrainingSettings, train
-from .vocabulary import Ids
 from .word2vec.engine_training import engine_for, train_by_engine
 
 

@@ -6,7 +6,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from ..messages import translate
-from ..vocabulary import SPACE
+from ..tokenizer_kinds import SPACE
 from .panels import Highlights, Matrix, Panel
 from .reading import Reading
 

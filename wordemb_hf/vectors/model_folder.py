@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import UserError
+from ..segmentation.chinese_words import is_segmenter, unmarked
 from .ngram_vectors import NgramVectors
 from .tensor_file import TensorFile
 
@@ -75,7 +76,8 @@ def _words(content: Any) -> tuple[list[str], np.ndarray]:
     # Which word has a number, and not the number of each word: one table of words is enough.
     numbered = {int(index): word for word, index in vocabulary.items()}
     ids = sorted(numbered.keys() - special)
-    return [numbered[index] for index in ids], np.array(ids, np.int64)
+    spelled = unmarked if is_segmenter(content) else str
+    return [spelled(numbered[index]) for index in ids], np.array(ids, np.int64)
 
 
 def _normalizer(content: Any) -> Callable[[str], str]:
@@ -87,4 +89,4 @@ def _normalizer(content: Any) -> Callable[[str], str]:
     blank = {"version": "1.0", "added_tokens": [], "normalizer": content["normalizer"]}
     blank["model"] = {"type": "WordLevel", "vocab": {}, "unk_token": ""}
     normalize: Callable[[str], str] = Tokenizer.from_str(json.dumps(blank)).normalizer.normalize_str
-    return normalize
+    return (lambda word: unmarked(normalize(word))) if is_segmenter(content) else normalize

@@ -19,6 +19,7 @@ import numpy as np
 from ..errors import UserError
 from ..folders import new_folder
 from ..messages import translate
+from ..segmentation.chinese_words import is_segmenter, unmarked
 from .matrices import MatrixBuilder
 from .word_table import END_OF_LINE, Classifier, NgramRows, WordTable
 
@@ -110,7 +111,8 @@ def _vocabulary(path: Path) -> tuple[dict[str, int], set[str], bool]:
         found = content["model"]["vocab"]
         if isinstance(found, list):  # of type Unigram: tokens and their probabilities
             found = {token: index for index, (token, _) in enumerate(found)}
-        vocabulary = {str(token): int(index) for token, index in found.items()}
+        spelled = unmarked if is_segmenter(content) else str
+        vocabulary = {spelled(str(token)): int(index) for token, index in found.items()}
         special = {str(token["content"]) for token in content.get("added_tokens") or [] if token.get("special")}
         normalizer = json.dumps(content.get("normalizer"))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
