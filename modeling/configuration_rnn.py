@@ -25,6 +25,8 @@ class RNNConfig(PreTrainedConfig):
         classifier_dropout: probability of zeroing a component before a head in training.
         tie_word_embeddings: a language model's output vectors are its word vectors, which then need `embedding_size`
             equal to `hidden_size` (Inan et al. 2017; Press & Wolf 2017).
+        num_softmax_samples: words that a language model's softmax is estimated from in training; 0 for all of them. A
+            sample needs a vocabulary sorted by falling frequency, as ours are.
         memory_span: steps over which a fresh LSTM remembers, at most (the chrono initialisation of Tallec & Ollivier
             2018); `None` for gates that are mostly open (Jozefowicz et al. 2015, section 3.2), which words need.
         initializer_range: random word vectors are uniform between minus and plus this.
@@ -44,6 +46,7 @@ class RNNConfig(PreTrainedConfig):
     dropout_type: Literal["standard", "variational"] = "standard"
     classifier_dropout: float | int = 0.0
     tie_word_embeddings: bool = True
+    num_softmax_samples: int = 0
     memory_span: int | None = None
     initializer_range: float | int = 0.1
     pad_token_id: int | None = 0
@@ -55,6 +58,8 @@ class RNNConfig(PreTrainedConfig):
         for field in ("vocab_size", "embedding_size", "hidden_size", "num_hidden_layers"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} is {getattr(self, field)}, but must be at least 1")
+        if self.num_softmax_samples < 0:
+            raise ValueError(f"num_softmax_samples is {self.num_softmax_samples}, but must be at least 0")
         if self.memory_span is not None and self.memory_span < 3:
             raise ValueError(f"memory_span is {self.memory_span}, but must be at least 3 steps, or None")
         if self.pad_token_id is not None and not 0 <= self.pad_token_id < self.vocab_size:

@@ -25,7 +25,7 @@ from .heads import SequenceClassificationHead
 from .hub_ready import HubReadyMixin
 from .pooling import first_token, last_token, masked_max, masked_mean
 from .recurrent import RecurrentStack, TokenOrder, initialize_recurrent, make_dropout
-from .softmax_losses import chunked_cross_entropy
+from .softmax_losses import softmax_loss
 from .spelling import SpellingTable
 
 
@@ -247,8 +247,7 @@ class BiLSTMForMaskedLM(BiLSTMPreTrainedModel):
         contexts = self.cloze(_around(outputs.last_hidden_state, mask))  # (batch, length, embedding_size)
         loss, logits = None, None
         if labels is not None:
-            head = self.lm_head
-            loss = chunked_cross_entropy(contexts.flatten(0, 1), head.weight, head.bias, labels.flatten())
+            loss = softmax_loss(contexts, self.lm_head, labels)
         else:
             logits = self.lm_head(contexts)
         return MaskedLMOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)

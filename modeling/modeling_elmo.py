@@ -33,7 +33,7 @@ from .projected_lstm import LSTMState
 from .recurrent import TokenOrder, initialize_recurrent
 from .recurrent_cache import RecurrentCache
 from .scalar_mix import ScalarMix
-from .softmax_losses import chunked_cross_entropy, sampled_softmax_loss
+from .softmax_losses import softmax_loss
 from .spelled_words import SpelledWords
 from .spelling import SpellingTable
 from .two_readings import Readings, TwoReadings
@@ -282,10 +282,7 @@ class _SharedSoftmax(_Mixin):
 
     def prediction_loss(self, states: Tensor, labels: Tensor) -> Tensor:
         """Mean loss of predicting `labels (batch, length)`, -100 for none, from states `(..., projection_size)`."""
-        flat, labels, head = states.flatten(0, 1), labels.flatten(), self.lm_head
-        if self.training and self.config.num_softmax_samples:
-            return sampled_softmax_loss(flat, head.weight, head.bias, labels, self.config.num_softmax_samples)
-        return chunked_cross_entropy(flat, head.weight, head.bias, labels)
+        return softmax_loss(states, self.lm_head, labels, self.config.num_softmax_samples if self.training else 0)
 
 
 class ELMoForPreTraining(_SharedSoftmax, ELMoPreTrainedModel):

@@ -20,7 +20,7 @@ from .hub_ready import HubReadyMixin
 from .pooling import last_token, masked_max, masked_mean
 from .recurrent import RecurrentStack, TokenOrder, initialize_recurrent, make_dropout
 from .recurrent_cache import RecurrentCache
-from .softmax_losses import chunked_cross_entropy
+from .softmax_losses import softmax_loss
 
 _POOLINGS = {"last": last_token, "mean": masked_mean, "max": masked_max}
 
@@ -188,8 +188,8 @@ class RNNForCausalLM(RNNPreTrainedModel, GenerationMixin):
             mask = token_mask(input_ids, attention_mask, inputs_embeds, self.config.pad_token_id)
             shift_labels = TokenOrder(mask).following(labels)
         if shift_labels is not None:
-            head = self.lm_head
-            loss = chunked_cross_entropy(states.flatten(0, 1), head.weight, head.bias, shift_labels.flatten())
+            samples = self.config.num_softmax_samples if self.training else 0
+            loss = softmax_loss(states, self.lm_head, shift_labels, samples)
         if shift_labels is None or logits_to_keep is not None:
             logits = self.lm_head(states[:, -logits_to_keep:] if logits_to_keep else states)
         return CausalLMOutputWithPast(

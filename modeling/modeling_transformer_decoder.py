@@ -18,7 +18,7 @@ from .hub_ready import HubReadyMixin
 from .pooling import last_token
 from .positions import Positions, number_tokens
 from .recurrent import TokenOrder
-from .softmax_losses import chunked_cross_entropy
+from .softmax_losses import softmax_loss
 from .transformer_layers import TransformerStack, Wanted, initialize_transformer
 
 
@@ -185,8 +185,7 @@ class TransformerDecoderForCausalLM(TransformerDecoderPreTrainedModel, Generatio
             tokens = token_mask(input_ids, attention_mask, inputs_embeds, self.config.pad_token_id)
             shift_labels = TokenOrder(tokens).following(labels)
         if shift_labels is not None:
-            head = self.lm_head
-            loss = chunked_cross_entropy(states.flatten(0, 1), head.weight, head.bias, shift_labels.flatten())
+            loss = softmax_loss(states, self.lm_head, shift_labels)
         if shift_labels is None or logits_to_keep is not None:
             logits = self.lm_head(states[:, -logits_to_keep:] if logits_to_keep else states)
         return CausalLMOutputWithPast(

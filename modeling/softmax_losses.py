@@ -3,10 +3,28 @@
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 _CHUNK_BYTES = 1 << 25  # of scores at a time, in float32: large enough for fast products, small beside a model
 _IGNORED = -100
+
+
+def softmax_loss(states: Tensor, head: nn.Linear, labels: Tensor, num_samples: int = 0) -> Tensor:
+    """Mean cross-entropy of words that are predicted from states.
+
+    Args:
+        states: `(..., width)`.
+        head: the output vectors and biases of the words.
+        labels: the words to predict, of the shape of `states` without its width; -100 for none.
+        num_samples: words that the softmax is estimated from; 0 for all.
+
+    Returns:
+        A scalar in float32; 0 when there is nothing to predict.
+    """
+    rows, labels = states.flatten(0, -2), labels.flatten()
+    if num_samples:
+        return sampled_softmax_loss(rows, head.weight, head.bias, labels, num_samples)
+    return chunked_cross_entropy(rows, head.weight, head.bias, labels)
 
 
 def chunked_cross_entropy(

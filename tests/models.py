@@ -440,6 +440,7 @@ FAMILIES = [
             ("classifier_dropout", float("nan")),
             ("dropout_type", "zoneout"),
             ("memory_span", 2),
+            ("num_softmax_samples", -1),
             ("initializer_range", 0),
             ("pad_token_id", 30000),
         ],

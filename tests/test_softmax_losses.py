@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
+from wordemb_hf.modeling import RNNConfig, RNNForCausalLM
 from wordemb_hf.modeling.softmax_losses import chunked_cross_entropy, sampled_softmax_loss
 
 ROWS, WIDTH, WORDS = 23, 5, 37
@@ -120,3 +121,14 @@ def test_a_sample_ignores_what_is_ignored(inputs):
         loss, sampled_softmax_loss(hidden[counted], weight, bias, labels[counted], num_samples=8)
     )
     assert sampled_softmax_loss(hidden, weight, bias, labels.fill_(-100), num_samples=8) == 0
+
+
+def test_a_recurrent_language_model_draws_in_training_alone():
+    config = RNNConfig(vocab_size=40, embedding_size=6, hidden_size=6, num_softmax_samples=5, eos_token_id=1)
+    torch.manual_seed(0)
+    model, ids = RNNForCausalLM(config), torch.randint(2, 40, (3, 9))
+    assert len({float(model.train()(ids, labels=ids).loss) for _ in range(4)}) == 4
+    with torch.no_grad():
+        scores = model.eval()(ids).logits[:, :-1]
+        exact = torch.nn.functional.cross_entropy(scores.flatten(0, 1), ids[:, 1:].flatten())
+        torch.testing.assert_close(model(ids, labels=ids).loss, exact)
