@@ -105,12 +105,16 @@ def _train(
     """The figure on the development part and on the test part."""
     if entry in RIVALS:
         return RIVALS[entry](folder, data_set.task, data_set.metric, data_set.language, seed)
-    from wordemb_hf import finetune
+    from wordemb_hf import evaluate, finetune, pretrain
 
-    family = entry.removesuffix(" +wv")
-    figures: Any = finetune(
-        folder, place / "model", family=family, vectors=vectors, seed=seed, overwrite=True, task=data_set.task
-    )
+    family, output = entry.removesuffix(" +wv"), place / "model"
+    how: dict[str, Any] = {"family": family, "seed": seed, "overwrite": True, **data_set.settings}
+    figures: Any
+    if data_set.task == "language-modelling":
+        pretrain([folder / "train.txt"], output, dev=folder / "dev.txt", **how)
+        figures = {part: evaluate(output, folder / f"{part}.txt") for part in ("dev", "test")}
+    else:
+        figures = finetune(folder, output, vectors=vectors, task=data_set.task, **how)
     return figures["dev"][data_set.metric], figures["test"][data_set.metric]
 
 
@@ -157,20 +161,23 @@ def write_table() -> None:
             continue
         beside = "; ".join(filter(None, (f"floor: {data_set.floor}", data_set.published)))
         lines += [f"## {name}", "", f"{data_set.metric.replace('_', ' ')}. {beside}", ""]
+        if data_set.settings:
+            told = ", ".join(f"`{name}={value}`" for name, value in data_set.settings.items())
+            lines += [f"Beside the presets: {told}.", ""]
         lines += ["| | test | dev | runs | CPU seconds | goal | |", "|---|---|---|---|---|---|---|"]
         for entry in dict.fromkeys((*ENTRIES[data_set.task], *(row["entry"] for row in own))):
             runs = [row for row in own if row["entry"] == entry]
             if runs:
-                lines.append(_row(entry, runs, data_set.goals.get(entry)))
+                lines.append(_row(entry, runs, data_set))
         lines.append("")
     TABLE.write_text("\n".join(lines), encoding="utf-8")
 
 
-def _row(entry: str, runs: list[dict[str, Any]], goal: float | None) -> str:
-    test = [100 * row["test"] for row in runs]
+def _row(entry: str, runs: list[dict[str, Any]], data_set: DataSet) -> str:
+    test, goal = [data_set.scale * row["test"] for row in runs], data_set.goals.get(entry)
     spread = f" ± {stdev(test):.1f}" if len(test) > 1 else ""
-    dev, seconds = mean(100 * row["dev"] for row in runs), mean(row["cpu_seconds"] for row in runs)
-    told = "" if goal is None else "met" if mean(test) >= goal else "missed"
+    dev, seconds = mean(data_set.scale * row["dev"] for row in runs), mean(row["cpu_seconds"] for row in runs)
+    told = "" if goal is None else "met" if data_set.reaches(mean(test), goal) else "missed"
     shown = "" if goal is None else f"{goal:.1f}"
     return f"| {entry} | {mean(test):.1f}{spread} | {dev:.1f} | {len(runs)} | {seconds:.0f} | {shown} | {told} |"
 

@@ -1,6 +1,7 @@
 """What the accuracy campaign measures: the data sets, how each is measured, and what stands beside the figures."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -8,8 +9,8 @@ class DataSet:
     """A data set and its protocol.
 
     Args:
-        task: `classification` or `tagging`.
-        metric: the figure in question, as `metrics.json` names it.
+        task: `classification`, `tagging`, `seq2seq` or `language-modelling`.
+        metric: the figure in question, as `metrics.json` names it; the higher the better, but for a perplexity.
         train: file to train on; without `test` its folds are.
         dev: file that decides when to stop; without one, a tenth of `train`.
         test: file that is looked at once.
@@ -17,6 +18,7 @@ class DataSet:
         floor: the best classical figure, measured with other tools.
         published: figures of papers.
         goals: what is aimed at, by entry.
+        settings: what every family is told here beside its preset, which knows neither the unit nor the time at hand.
     """
 
     task: str
@@ -28,6 +30,16 @@ class DataSet:
     floor: str = ""
     published: str = ""
     goals: dict[str, float] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def scale(self) -> float:
+        """What a share is multiplied with to be shown; BLEU and perplexities are shown as they are."""
+        return 1.0 if self.metric in ("bleu", "perplexity") else 100.0
+
+    def reaches(self, figure: float, goal: float) -> bool:
+        """Whether a figure, as it is shown, is as good as a goal."""
+        return figure <= goal if self.metric == "perplexity" else figure >= goal
 
 
 FOLDS = 10  # of a set that has no test part
@@ -138,10 +150,46 @@ DATA_SETS = {
         floor="CRF 93.0",
         goals={"bilstm": 95.0},
     ),
+    "scan_simple": DataSet(
+        "seq2seq",
+        "exact_match",
+        "scan/simple.train.tsv",
+        test="scan/simple.test.tsv",
+        published="LSTM 99.8 (Lake & Baroni 2018)",
+        goals={"attention_seq2seq": 99.8, "transformer_seq2seq": 99.8},
+        settings={"tokenizer_kind": "whitespace", "epochs": 12},
+    ),
+    "multi30k_deen": DataSet(
+        "seq2seq",
+        "bleu",
+        "multi30k_deen/train.tsv",
+        dev="multi30k_deen/dev.tsv",
+        test="multi30k_deen/test2016.tsv",
+        floor="target of the nearest source 12.0",
+        published="GRU and attention 28.3, small Transformer 36.5",
+        goals={"transformer_seq2seq": 36.5},
+        settings={"lowercase": True, "min_count": 3, "epochs": 4, "batch_size": 64},
+    ),
+    "wikitext2": DataSet(
+        "language-modelling",
+        "perplexity",
+        "wikitext2/train.txt",
+        dev="wikitext2/dev.txt",
+        test="wikitext2/test.txt",
+        floor="Kneser-Ney 221.3",
+        published="LSTM 99.3, AWD-LSTM 65.8",
+        settings={
+            "tokenizer_kind": "whitespace",
+            "lowercase": False,
+            "min_count": 1,
+        },
+    ),
 }
 
 # What is trained on each: a rival, or a family with its preset, or with word vectors too (`+wv`).
 ENTRIES = {
     "classification": ("TF-IDF + LR", "fastText", "bow", "textcnn", "textcnn +wv", "bilstm", "bilstm +wv"),
     "tagging": ("CRF", "bilstm", "bilstm +wv"),
+    "seq2seq": ("attention_seq2seq", "transformer_seq2seq"),
+    "language-modelling": ("rnn",),
 }

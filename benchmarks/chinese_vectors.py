@@ -25,12 +25,14 @@ import wordemb_hf
 from wordemb_hf.vectors import KeyedVectors
 
 # How `wordemb-hf tokenizer` cuts the text, and what `pretrain` is given beside the settings that all share.
-NGRAMS = [f"--set={name}" for name in ("num_ngram_buckets=500000", "min_ngram=1", "max_ngram=3")]
+CHARACTERS = [f"--set={name}" for name in ("num_ngram_buckets=500000", "min_ngram=1", "max_ngram=1")]
+NGRAMS = [*CHARACTERS[:2], "--set=max_ngram=3"]
 OURS: dict[str, tuple[list[str], list[str]]] = {
     "characters": (["--kind=char"], []),
     "words: jieba's": (["--kind=word-zh"], []),
     "words: jieba's and new ones": (["--kind=word-zh", "--new-words"], []),
     "words: learned": (["--kind=word-zh", "--learn"], []),
+    "words and their characters": (["--kind=word-zh"], CHARACTERS),
     "words and 1-3 characters": (["--kind=word-zh"], NGRAMS),
 }
 GENSIM = "gensim, words by jieba"

@@ -2,11 +2,13 @@
 
     pip install gensim==4.4.0 jieba rjieba
     python benchmarks/text_to_ids.py [--data ../shared/data] [--megabytes 1000] [--chinese-megabytes 100]
-        [--repeats 1] [--only english chinese] [--rivals NAME ...]
+        [--repeats 1] [--only english chinese] [--rivals NAME ...] [--word2vec PROGRAM]
 
 English: `enwiki17m`, repeated. `index_corpus` is what word vectors are trained from (kinds `whitespace` and `word`),
 `index_text` what language models are; both write a file of ids, and find none that was kept. gensim only counts
-(`Word2Vec.build_vocab` over `LineSentence`); plain Python counts with a `Counter` and encodes with a `dict`. Chinese:
+(`Word2Vec.build_vocab` over `LineSentence`), and so does word2vec.c without `-output`, if its compiled PROGRAM is named
+(PyPI's source archive word2vec 0.11.1 has the file: gcc -O3 -march=native -funroll-loops word2vec.c -lm -pthread);
+plain Python counts with a `Counter` and encodes with a `dict`. Chinese:
 `news_zh`, repeated, or with `--raw FILE` another text; `word-zh` with jieba's dictionary beside jieba and rjieba with
 the same `Counter` and `dict`. A MB is of UTF-8. Each run is a process of its own, the rivals take turns, and the
 figures are medians, after a first run over a few MB, so that code is loaded and compiled.
@@ -29,6 +31,7 @@ from pathlib import Path
 import numpy as np
 
 MIN_COUNT = 5
+WORD2VEC_C = "word2vec.c, counts alone"
 
 
 def vectors(text: Path, kind: str) -> int:
@@ -64,6 +67,14 @@ def gensim_counts(text: Path) -> int:
     model = Word2Vec(min_count=MIN_COUNT)
     model.build_vocab(LineSentence(str(text)))
     return model.corpus_total_words
+
+
+def word2vec_c_counts(text: Path) -> int:
+    """Only the vocabulary, in a process of its own."""
+    program, words = os.environ["WORD2VEC_PROGRAM"], text.with_suffix(".words")
+    command = [program, "-train", str(text), "-save-vocab", str(words), "-min-count", str(MIN_COUNT), "-debug", "2"]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return int(told.rsplit(":", 1)[1])
 
 
 def plain(text: Path, cut: Callable[[str], Iterable[str]]) -> int:
@@ -124,6 +135,7 @@ RIVALS: dict[str, dict[str, Callable[[Path], int]]] = {
         "ours, language model, word": lambda text: language_model(text, "word"),
         "ours, language model, char": lambda text: language_model(text, "char"),
         "gensim, counts alone": gensim_counts,
+        WORD2VEC_C: word2vec_c_counts,
         "Counter and dict": lambda text: plain(text, str.split),
     },
     "chinese": {
@@ -143,12 +155,13 @@ def measure(language: str, rival: str, text: Path) -> dict[str, float]:
     with text.open(encoding="utf-8") as lines:
         first.write_text("".join(line for _, line in zip(range(20_000), lines, strict=False))[:6_000_000], "utf-8")
     RIVALS[language][rival](first)
-    clock, cpu = time.perf_counter(), time.process_time()
+    clock, cpu = time.perf_counter(), sum(os.times()[:4])
     tokens = RIVALS[language][rival](text)
+    whose = resource.RUSAGE_CHILDREN if rival == WORD2VEC_C else resource.RUSAGE_SELF
     return {
         "clock": time.perf_counter() - clock,
-        "cpu": time.process_time() - cpu,
-        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+        "cpu": sum(os.times()[:4]) - cpu,
+        "memory": resource.getrusage(whose).ru_maxrss / 1e3,
         "tokens": tokens,
     }
 
@@ -174,11 +187,14 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--only", nargs="+", choices=tuple(RIVALS), default=tuple(RIVALS))
     parser.add_argument("--rivals", nargs="+")
+    parser.add_argument("--word2vec", help="the compiled word2vec.c")
     parser.add_argument("--run", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.run:
         print(json.dumps(measure(*given.run[:2], Path(given.run[2]))))
         return
+    if given.word2vec:
+        os.environ["WORD2VEC_PROGRAM"] = given.word2vec
     with tempfile.TemporaryDirectory() as folder:
         for language in given.only:
             text = Path(folder) / f"{language}.txt"
@@ -189,7 +205,8 @@ def main() -> None:
                 repeated(source, text, int(1e6 * given.chinese_megabytes))
             size = text.stat().st_size / 1e6
             print(f"{language}, {size:,.0f} MB")
-            runs: dict[str, list[dict[str, float]]] = {name: [] for name in given.rivals or RIVALS[language]}
+            names = given.rivals or [name for name in RIVALS[language] if given.word2vec or name != WORD2VEC_C]
+            runs: dict[str, list[dict[str, float]]] = {name: [] for name in names}
             for _ in range(given.repeats):
                 for name, own in runs.items():
                     command = [sys.executable, __file__, "--run", language, name, str(text)]
