@@ -169,8 +169,22 @@ def write_table() -> None:
             runs = [row for row in own if row["entry"] == entry]
             if runs:
                 lines.append(_row(entry, runs, data_set))
-        lines.append("")
+        lines += ["", *_verdict(own, data_set)]
     TABLE.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _verdict(rows: list[dict[str, Any]], data_set: DataSet) -> list[str]:
+    """A sentence on the best family and the best rival of a set, where both were measured."""
+    figures: dict[str, list[float]] = {}
+    for row in rows:
+        figures.setdefault(row["entry"], []).append(data_set.scale * row["test"])
+    rivals = {entry: mean(found) for entry, found in figures.items() if entry in RIVALS}
+    ours = {entry: mean(found) for entry, found in figures.items() if entry not in RIVALS}
+    if not rivals or not ours:
+        return []
+    best, rival = max(ours, key=ours.__getitem__), max(rivals, key=rivals.__getitem__)
+    told = "beats" if ours[best] > rivals[rival] else "does not beat"
+    return [f"{best} with {ours[best]:.1f} {told} {rival} with {rivals[rival]:.1f}.", ""]
 
 
 def _row(entry: str, runs: list[dict[str, Any]], data_set: DataSet) -> str:
