@@ -159,7 +159,8 @@ def write_table() -> None:
         own = [row for row in rows if row["set"] == name]
         if not own:
             continue
-        beside = "; ".join(filter(None, (f"floor: {data_set.floor}", data_set.published)))
+        floor = data_set.floor and f"floor: {data_set.floor}"
+        beside = "; ".join(filter(None, (floor, data_set.published)))
         lines += [f"## {name}", "", f"{data_set.metric.replace('_', ' ')}. {beside}", ""]
         if data_set.settings:
             told = ", ".join(f"`{name}={value}`" for name, value in data_set.settings.items())

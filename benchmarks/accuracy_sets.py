@@ -42,6 +42,7 @@ class DataSet:
         return figure <= goal if self.metric == "perplexity" else figure >= goal
 
 
+_WIKITEXT = ["hidden_dropout_prob=0.4", "embedding_dropout=0.2", "num_softmax_samples=1024"]
 FOLDS = 10  # of a set that has no test part
 
 DATA_SETS = {
@@ -182,6 +183,9 @@ DATA_SETS = {
             "tokenizer_kind": "whitespace",
             "lowercase": False,
             "min_count": 1,
+            "batch_size": 16,
+            "epochs": 9,
+            "fields": _WIKITEXT,
         },
     ),
 }
