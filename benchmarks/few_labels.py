@@ -25,7 +25,7 @@ from wordemb_hf import finetune, pretrain
 HERE = Path(__file__).resolve().parent
 GENERAL = {"en": ["enwiki17m/enwiki17m.txt.gz"], "zh": ["zhwiki/zhwiki.txt.gz", "news_zh/train.txt"]}
 KIND = {"en": "word", "zh": "word-zh"}
-LABELS, ADAPTING_EPOCHS, TUNING_EPOCHS = 100, 6, 30
+LABELS, DEV_TEXTS, ADAPTING_EPOCHS, TUNING_EPOCHS = 100, 1000, 5, 30
 SIZES = {"embedding_size": 256, "hidden_size": 256, "num_hidden_layers": 2, "embedding_dropout": 0.2}
 SIZES |= {"hidden_dropout_prob": 0.2, "pooling": "mean", "classifier_dropout": 0.3, "num_softmax_samples": 1024}
 FIELDS = [f"{field}={value}" for field, value in SIZES.items()]
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def parts_of(name: str, data: Path) -> dict[str, list[str]]:
-    """The lines of each part; without a development part, a tenth of the training part is one."""
+    """The lines of each part, of `dev` a thousand at most; a part that there is none of is a tenth of `train`."""
     data_set = DATA_SETS[name]
     parts = {
         part: (data / file).read_text(encoding="utf-8").splitlines(keepends=True)
@@ -62,6 +62,7 @@ def parts_of(name: str, data: Path) -> dict[str, list[str]]:
         if part not in parts:
             mixed = np.random.default_rng(0).permutation(parts["train"]).tolist()
             parts[part], parts["train"] = mixed[: len(mixed) // 10], mixed[len(mixed) // 10 :]
+    parts["dev"] = np.random.default_rng(0).permutation(parts["dev"])[:DEV_TEXTS].tolist()
     return parts
 
 
