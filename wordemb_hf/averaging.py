@@ -26,7 +26,7 @@ from .row_updates import RowAdamW
 class WeightAverage:
     """The average of the weights that are trained; none of them has one before the first step that counts.
 
-    It takes as much memory as the weights, and half of them are averaged as fp32; as much again while it stands in
+    It takes as much memory as the weights, in fp32 where these are of half precision; as much again while it stands in
     for them, when there are no gradients.
 
     Args:
