@@ -10,7 +10,7 @@ import torch
 from wordemb_hf.modeling import BiLSTMConfig, BiLSTMForSequenceClassification, RNNConfig, RNNForCausalLM
 
 from wordemb_hf.batching import LazyBatches
-from wordemb_hf.checkpoints import Checkpoint, Checkpoints
+from wordemb_hf.checkpoints import Checkpoint, Checkpoints, describe_training
 from wordemb_hf.errors import UserError
 from wordemb_hf.objectives.streams import TextStreams
 from wordemb_hf.training import TrainingSettings, make_accelerator, train
@@ -170,6 +170,32 @@ def test_a_training_goes_on_bit_by_bit(tmp_path, make, accumulation, every):
         for name, weight in whole.items():
             assert torch.equal(weights[name], weight), name
         assert result.history == expected.history and result.best == expected.best
+
+
+@pytest.mark.parametrize("make", [classifier, language_model])
+@pytest.mark.parametrize("average", [{"ema": 0.9}, {"average_from": 0.6}])
+def test_an_average_goes_on_bit_by_bit(tmp_path, make, average):
+    settings = TrainingSettings(epochs=3, learning_rate=0.05, accumulation=2, max_grad_norm=1.0, **average)
+    whole, expected = run(None, make, settings)
+    _, plain = run(None, make, TrainingSettings(**{**vars(settings), "ema": 0.0, "average_from": 1.0}))
+    assert plain.history != expected.history
+    for stop in (1, 7, 13, 17):
+        folder = tmp_path / str(stop)
+        with pytest.raises(Stopped):
+            run(folder, make, settings, stop)
+        with suppress(Stopped):
+            run(folder, make, settings, 4)
+        weights, result = run(folder, make, settings)
+        for name, weight in whole.items():
+            assert torch.equal(weights[name], weight), name
+        assert result.history == expected.history and result.best == expected.best
+
+
+def test_settings_that_are_off_are_those_of_before_there_were_any():
+    model, off = classifier()[0], TrainingSettings(epochs=1, learning_rate=0.05)
+    assert not {"ema", "average_from"} & describe_training(model, off, []).keys()
+    on = TrainingSettings(epochs=1, learning_rate=0.05, ema=0.9)
+    assert describe_training(model, on, [])["ema"] == 0.9
 
 
 def test_a_training_that_was_done_is_not_done_again(tmp_path):

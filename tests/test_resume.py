@@ -22,10 +22,12 @@ pathlib.Path(output + f".{os.getpid()}.pid").touch()
 import wordemb_hf
 options = {"checkpoint_steps": int(steps), "batch_size": 8, "epochs": 4}
 if verb == "finetune":
-    wordemb_hf.finetune(data, output, family="bilstm", settings={"embedding_size": 16, "hidden_size": 16}, **options)
+    settings = {"embedding_size": 16, "hidden_size": 16}
+    wordemb_hf.finetune(data, output, family="bilstm", settings=settings, ema=0.95, **options)
 else:
     fields = {"embedding_size": 16, "hidden_dropout_prob": 0.2}
-    wordemb_hf.pretrain([data], output, family="rnn", fields=fields, hidden_size=16, min_count=1, length=16, **options)
+    options |= {"hidden_size": 16, "min_count": 1, "length": 16, "average_from": 0.4}
+    wordemb_hf.pretrain([data], output, family="rnn", fields=fields, **options)
 """
 LAUNCHERS = {"one process": [], "two": ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]}
 
@@ -127,6 +129,8 @@ def test_a_training_with_other_options_is_refused_or_begun_anew(place, monkeypat
         ({"settings": {**sizes, "hidden_size": 6}}, "hidden_size was 4 and is 6"),
         ({"class_weights": "balanced"}, 'class_weights was null and is "balanced"'),
         ({"label_smoothing": 0.1}, "label_smoothing was null and is 0.1"),
+        ({"ema": 0.9}, "ema was null and is 0.9"),
+        ({"average_from": 0.5}, "average_from was null and is 0.5"),
         ({"problem_type": "multi_label_classification"}, "problem_type was .+ and is .multi_label_classification"),
         ({"seed": 3}, "seed was 0 and is 3"),  # which also holds another tenth of the data out
     ):

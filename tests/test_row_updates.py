@@ -20,7 +20,8 @@ from wordemb_hf import row_updates
 from wordemb_hf.batching import LazyBatches
 from wordemb_hf.checkpoints import Checkpoints, optimizer_tensors, restore_optimizer
 from wordemb_hf.optimization import make_optimizer
-from wordemb_hf.row_updates import LARGE, RowAdamW, clip_gradients, large_tables
+from wordemb_hf.row_updates import LARGE, RowAdamW, large_tables
+from wordemb_hf.steps import clip_gradients
 from wordemb_hf.training import TrainingSettings, make_accelerator, train
 
 from .contracts import CLASSIFIERS, TAGGERS
@@ -287,12 +288,13 @@ def run(size=4, folder=None, stop=10**9, **settings):
     return model.words.weight.detach(), result
 
 
-def test_the_loop_gives_what_adamw_gives(monkeypatch):
-    weights, result = run()
-    many, _ = run(2, accumulation=2)
+@pytest.mark.parametrize("average", [{}, {"ema": 0.9}, {"average_from": 0.4}])
+def test_the_loop_gives_what_adamw_gives(average, monkeypatch):
+    weights, result = run(**average)
+    many, _ = run(2, accumulation=2, **average)
     torch.testing.assert_close(many, weights, rtol=0, atol=1e-4)
     monkeypatch.setattr("wordemb_hf.training.large_tables", lambda *arguments: [])
-    dense, expected = run()
+    dense, expected = run(**average)
     torch.testing.assert_close(weights, dense, rtol=0, atol=1e-3)
     assert (weights - dense).abs().mean() < 1e-8
     assert [row["loss" if "loss" in row else "eval_loss"] for row in result.history] == pytest.approx(
@@ -300,20 +302,21 @@ def test_the_loop_gives_what_adamw_gives(monkeypatch):
     )
 
 
-def test_a_training_that_was_stopped_goes_on_bit_by_bit(tmp_path):
-    weights, result = run()
+@pytest.mark.parametrize("average", [{}, {"ema": 0.9}, {"average_from": 0.4}])
+def test_a_training_that_was_stopped_goes_on_bit_by_bit(tmp_path, average):
+    weights, result = run(**average)
     for stop in (5, 3, 13):
         with suppress(InterruptedError):
-            run(folder=tmp_path, stop=stop)
-    again, going_on = run(folder=tmp_path)
+            run(folder=tmp_path, stop=stop, **average)
+    again, going_on = run(folder=tmp_path, **average)
     assert torch.equal(again, weights) and going_on.history == result.history
 
 
 @pytest.mark.slow
 def test_two_processes_go_on_where_one_stopped(tmp_path):
-    weights, _ = run(4, accumulation=2)
+    weights, _ = run(4, accumulation=2, ema=0.9)
     with suppress(InterruptedError):
-        run(4, tmp_path / "kept", stop=15, accumulation=2)
+        run(4, tmp_path / "kept", stop=15, accumulation=2, ema=0.9)
     program = tmp_path / "program.py"
     program.write_text(
         "import sys\n"
@@ -321,7 +324,7 @@ def test_two_processes_go_on_where_one_stopped(tmp_path):
         "from safetensors.torch import save_file\n"
         "from tests.test_row_updates import run\n"
         "from accelerate import PartialState\n"
-        "weights, _ = run(4, Path(sys.argv[1]))\n"
+        "weights, _ = run(4, Path(sys.argv[1]), ema=0.9)\n"
         "save_file({'weights': weights}, sys.argv[2] + str(PartialState().process_index))\n"
     )
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]

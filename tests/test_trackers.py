@@ -49,5 +49,5 @@ def test_a_tracker_that_is_not_installed(data, tmp_path):
 
 
 def test_word_vectors_have_no_tracker(data, tmp_path):
-    with pytest.raises(UserError, match="compile and tracker are for language models"):
+    with pytest.raises(UserError, match="compile, tracker, ema and average_from are for language models"):
         wordemb_hf.pretrain(data, tmp_path / "model", tracker=["tensorboard"])

@@ -5,6 +5,7 @@ A checkpoint `step-00001200/` holds tensors and JSON, and no pickle:
     state.json             which training it is, where it was, what was measured; a digest of every other file
     model.safetensors      the weights
     optimizer.safetensors  what the optimizer remembers of each of them
+    average.safetensors    their average, where there is one
     best.safetensors       the weights of the best evaluation, once there was one
     process-0.safetensors  of each process: its random numbers, and what its next batch goes on from
 
@@ -46,7 +47,7 @@ class Checkpoint:
     Args:
         step: steps that were taken.
         state: the rest of where it was, as JSON.
-        tensors: by file: `model`, `optimizer`, `best`, `process-0`, ….
+        tensors: by file: `model`, `optimizer`, `average`, `best`, `process-0`, ….
     """
 
     step: int
@@ -167,14 +168,22 @@ def describe_training(model: Any, settings: Any, data: Iterable[Any], **further:
         else:
             digest.update(json.dumps(part, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     config = {name: value for name, value in model.config.to_diff_dict().items() if name not in _ELSEWHERE}
-    settings = {name: value for name, value in asdict(settings).items() if name not in ("logging_steps", "compile")}
     return {
         "version": __version__,
         "torch": torch.__version__,
         "data": digest.hexdigest(),
         **config,
-        **settings,
+        **describe_settings(settings),
         **further,
+    }
+
+
+def describe_settings(settings: Any) -> dict[str, Any]:
+    """Those of a training's settings that decide what comes out, without averages that there are none of."""
+    return {
+        name: value
+        for name, value in asdict(settings).items()
+        if name not in ("logging_steps", "compile") and (name, value) not in (("ema", 0.0), ("average_from", 1.0))
     }
 
 

@@ -81,6 +81,24 @@ ClassWeights = Annotated[
     Literal["balanced"] | None,
     typer.Option(help="Let rare labels count as much as frequent ones.", rich_help_panel=TRAINING),
 ]
+Ema = Annotated[
+    float,
+    typer.Option(
+        help="Keep an average of the weights, of which a step keeps this share; as 0.99.",
+        show_default="off",
+        rich_help_panel=TRAINING,
+        metavar="SHARE",
+    ),
+]
+AverageFrom = Annotated[
+    float,
+    typer.Option(
+        help="Keep the mean of all weights from this share of the training on; as 0.75.",
+        show_default="off",
+        rich_help_panel=TRAINING,
+        metavar="SHARE",
+    ),
+]
 MixedPrecision = Annotated[
     Literal["no", "bf16", "fp16"] | None,
     typer.Option(help="Arithmetic of the forward pass.", show_default="the launcher's", rich_help_panel=TRAINING),

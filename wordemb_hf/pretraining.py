@@ -12,9 +12,11 @@ from .options import (
     DATA,
     MODEL,
     TRAINING,
+    AverageFrom,
     CardLanguage,
     CheckpointSteps,
     Compile,
+    Ema,
     GivenTokenizer,
     Language,
     LoggingDir,
@@ -95,6 +97,8 @@ def pretrain(
         bool, typer.Option("--whole-words", help="Masked words: hide all pieces of one.", rich_help_panel=TRAINING)
     ] = False,
     learning_rate: Annotated[float | None, training_option("At its highest.", "RATE", "preset")] = None,
+    ema: Ema = 0.0,
+    average_from: AverageFrom = 1.0,
     mixed_precision: MixedPrecision = None,
     checkpoint_steps: CheckpointSteps = 0,
     resume: Resume = "auto",
@@ -164,8 +168,10 @@ def pretrain(
         raise UserError(f"threads is {threads}, but this process has {count_processors()} processors: give no more")
     if whole_words and preset.objective != "masked_lm":
         raise UserError(f"whole_words is set, but {family} hides no words: only transformer_encoder does")
-    if (compile or tracker) and preset.objective == "windows":
-        raise UserError("compile and tracker are for language models: word vectors have an engine of their own")
+    if (compile or tracker or ema or average_from != 1) and preset.objective == "windows":
+        raise UserError(
+            "compile, tracker, ema and average_from are for language models: word vectors have an engine of their own"
+        )
     if dev is not None and preset.objective == "windows":
         raise UserError(f"dev is {dev}, but word vectors have no development text: measure them by what they are for")
 
@@ -207,6 +213,8 @@ def pretrain(
     settings = TrainingSettings(
         epochs=preset.epochs if epochs is None else epochs,
         learning_rate=preset.learning_rate if learning_rate is None else learning_rate,
+        ema=ema,
+        average_from=average_from,
         mixed_precision=mixed_precision,
         seed=seed,
         compile=compile,

@@ -6,7 +6,7 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from .checkpoints import Checkpoints, describe_training, forget_training
+from .checkpoints import Checkpoints, describe_settings, describe_training, forget_training
 from .documents import document_labeller
 from .families import readable_length
 from .folders import new_folder
@@ -96,11 +96,7 @@ class Recipe:
             "card_language",
         }
         own = {name: value for name, value in vars(self).items() if name not in left_out}
-        settings = {
-            name: value
-            for name, value in asdict(self.training).items()
-            if name not in ("seed", "logging_steps", "compile")
-        }
+        settings = {name: value for name, value in describe_settings(self.training).items() if name != "seed"}
         return {**own, **settings, "job": self.job.noun, "vectors": None if self.vectors is None else str(self.vectors)}
 
 

@@ -21,6 +21,14 @@ with numbers for each t since the table was whole, which every step renews: `kee
 of all e(s) is taken, weighted as the steps are in `drift`; the error is then of second order, a part of
 (eps / sqrt(v))^2 of a move, and nothing where gradients are above 1e-5, since eps is 1e-8. Rows with a gradient take
 PyTorch's own step.
+
+An average, `A <- k(s) A + (1 - k(s)) w` after each step s, waits with its row. Step s takes something off the row, by
+which A - w grows, and then that is k(s) times as much. With u the fraction above, all steps are one again:
+
+    A <- w(n) + lag(t) (A - w) + lag_decay(t) w + lag_drift(t) u,
+
+where `lag *= k(n)`, `lag_drift = k(n) (lag_drift + drift(n) - drift(n - 1))` and `lag_decay = k(n) (lag_decay +
+keep(n - 1) - keep(n))`. Of a row that stands still, only `A <- w + lag(t) (A - w)` is left.
 """
 
 import math
@@ -39,6 +47,7 @@ Table = nn.Embedding | nn.EmbeddingBag
 LARGE = 1 << 21
 _WINDOW = 1000  # steps after which all rows are brought up to date, so that the books stay short
 _CHUNK = 1 << 13  # rows that are brought up to date at once
+_LAGS = ("lag", "lag_decay", "lag_drift")
 
 
 def large_tables(model: nn.Module, accelerator: Accelerator, smallest: int = LARGE) -> list[Table]:
@@ -70,8 +79,10 @@ class RowAdamW(torch.optim.AdamW):
     """AdamW; while it is entered (`with optimizer:`), rows of the given tables wait until they are read.
 
     What it remembers of a table is, beside AdamW's own, `row_step (rows,)`, the step since `settled` that a row is of,
-    and the books `keep`, `drift` and `drift_epsilon`, which is `drift` times the mean e. All of it is in
-    `state_dict()`, and the weights of a checkpoint are those that wait: a training goes on from there bit by bit.
+    and the books `keep`, `drift` and `drift_epsilon`, which is `drift` times the mean e; with an average also `lag`,
+    `lag_decay` and `lag_drift`. All of it is in `state_dict()`, and the weights and averages of a checkpoint are those
+    that wait: a training goes on from there bit by bit.
+    Averages of tables that wait are renewed here: `averages` by weight, with the `average_share` that a step keeps.
 
     Args:
         groups: as for `torch.optim.AdamW`.
@@ -84,6 +95,8 @@ class RowAdamW(torch.optim.AdamW):
         self._tables = {table.weight: table for table in tables}
         self._called: set[Tensor] = set()
         self._hooks: list[RemovableHandle] = []
+        self.averages: dict[Tensor, Tensor] = {}
+        self.average_share = 1.0
 
     def __enter__(self) -> "RowAdamW":
         for table in self._tables.values():
@@ -105,6 +118,7 @@ class RowAdamW(torch.optim.AdamW):
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is None:
+                    self._stand_still(weight, group)
                     continue
                 if weight in self._tables and weight.grad.is_sparse and weight in self._called:
                     self._step_rows(weight, group)
@@ -123,6 +137,10 @@ class RowAdamW(torch.optim.AdamW):
         for group in self.param_groups:
             for weight in group["params"]:
                 self._settle(weight, group)
+
+    def waits(self, weight: Tensor) -> bool:
+        """Whether rows of this weight, and of its average, wait."""
+        return weight in self._tables
 
     def load_state_dict(self, state_dict: Any) -> None:
         """Remember this; rows that waited, and are of no table that does, are brought up to date."""
@@ -189,11 +207,32 @@ class RowAdamW(torch.optim.AdamW):
         late = torch.arange(waited, 0, -1, dtype=torch.float64)  # (waited,)
         spread = math.sqrt(1.0 - beta2**step)
         drift = group["lr"] * spread / (1.0 - beta1**step) * (beta1 / math.sqrt(beta2)) ** late
+        if weight in self.averages:
+            average = self.averages[weight]
+            average.index_copy_(0, rows, average.index_select(0, rows).lerp_(words, 1.0 - self.average_share))
+            self._lag(weight, waited, 1.0 - decay, drift)
         state["keep"][:waited].mul_(decay)
         state["drift"][:waited].mul_(decay).add_(drift)
         state["drift_epsilon"][:waited].mul_(decay).add_(drift * (group["eps"] * spread) * beta2 ** (-0.5 * late))
         if waited == _WINDOW:
             self._settle(weight, group)
+
+    def _lag(self, weight: Tensor, waited: int, decay: float, drift: Tensor) -> None:
+        """Averages lag behind by one step more, in which rows that wait lose so much."""
+        state = self.state[weight]
+        if "lag" not in state:
+            state["lag"] = weight.new_ones(_WINDOW + 1)
+            state["lag_decay"], state["lag_drift"] = weight.new_zeros(_WINDOW + 1), weight.new_zeros(_WINDOW + 1)
+        state["lag_decay"][:waited].add_(state["keep"][:waited], alpha=decay)
+        state["lag_drift"][:waited].add_(drift).sub_(state["drift"][:waited], alpha=decay)
+        for name in _LAGS:
+            state[name][:waited].mul_(self.average_share)
+
+    def _stand_still(self, weight: Tensor, group: dict[str, Any]) -> None:
+        """A step without any gradient moves the average of a table alone, and only if the table has ever moved."""
+        if weight in self.averages and self.waits(weight) and "step" in self.state.get(weight, {}):
+            self._settle(weight, group)
+            self.averages[weight].lerp_(weight, 1.0 - self.average_share)
 
     def _catch_up(self, weight: Tensor, group: dict[str, Any], rows: Tensor) -> None:
         """Bring these rows, each named once, up to date."""
@@ -203,10 +242,9 @@ class RowAdamW(torch.optim.AdamW):
         rows, since = rows[late], since[late]
         if not len(rows):
             return
-        tables = [weight, state["exp_avg"], state["exp_avg_sq"]]
+        tables = self._that_wait(weight)
         values = [table.index_select(0, rows) for table in tables]
-        words, first, second = values
-        _go_on(words, first, second, since, waited, state, group)
+        _go_on(values, since, waited, state, group)
         for table, value in zip(tables, values, strict=True):
             table.index_copy_(0, rows, value)
         state["row_step"].index_fill_(0, rows, waited)
@@ -216,65 +254,47 @@ class RowAdamW(torch.optim.AdamW):
         if not waited:
             return
         state = self.state[weight]
-        tables = [weight, state["exp_avg"], state["exp_avg_sq"], state["row_step"]]
-        for words, first, second, since in zip(*(table.split(_CHUNK) for table in tables), strict=True):
-            _go_on(words, first, second, since, waited, state, group)
+        tables = [state["row_step"], *self._that_wait(weight)]
+        for since, *values in zip(*(table.split(_CHUNK) for table in tables), strict=True):
+            _go_on(values, since, waited, state, group)
         state["row_step"].zero_()
-        state["keep"].fill_(1.0)
-        state["drift"].zero_()
-        state["drift_epsilon"].zero_()
+        for name in {"keep", "drift", "drift_epsilon", *_LAGS} & state.keys():
+            state[name].fill_(1.0 if name in ("keep", "lag") else 0.0)
         state["settled"] = state["step"].clone()
 
     def _forget(self, weight: Tensor) -> None:
-        for name in ("settled", "row_step", "keep", "drift", "drift_epsilon"):
+        for name in ("settled", "row_step", "keep", "drift", "drift_epsilon", *_LAGS):
             self.state.get(weight, {}).pop(name, None)
+
+    def _that_wait(self, weight: Tensor) -> list[Tensor]:
+        """The table, its moments, and its average once that lags."""
+        state = self.state[weight]
+        return [weight, state["exp_avg"], state["exp_avg_sq"], *([self.averages[weight]] if "lag" in state else [])]
 
 
 def _go_on(
-    words: Tensor,
-    first: Tensor,
-    second: Tensor,
-    since: Tensor,
-    waited: int,
-    state: dict[str, Tensor],
-    group: dict[str, Any],
+    values: Sequence[Tensor], since: Tensor, waited: int, state: dict[str, Tensor], group: dict[str, Any]
 ) -> None:
     """What rows missed, in place.
 
     Args:
-        words: rows of the table, `(rows, width)`.
-        first: their first moments.
-        second: their second moments.
+        values: rows of the table, `(rows, width)`, their two moments and, if there is one, their average.
         since: the step that each is of, `(rows,)`.
         waited: the step that they are brought to.
         state: what the optimizer remembers of the table.
         group: the settings of its group.
     """
-    beta1, beta2 = group["betas"]
-    keep, drift, drift_epsilon = (state[name][since.long()] for name in ("keep", "drift", "drift_epsilon"))
+    (words, first, second, *averages), (beta1, beta2) = values, group["betas"]
+    keep, drift, drift_epsilon = (state[name][since.long()].unsqueeze(1) for name in ("keep", "drift", "drift_epsilon"))
     # A row without a gradient so far has no moments, and must not become 0 / 0.
-    epsilon = (drift_epsilon / drift.clamp(min=1e-30)).clamp(min=1e-30)  # (rows,)
-    moves = second.sqrt().add_(epsilon.unsqueeze(1)).reciprocal_().mul_(first)
-    words.mul_(keep.unsqueeze(1)).addcmul_(moves, drift.unsqueeze(1), value=-1.0)
+    epsilon = (drift_epsilon / drift.clamp(min=1e-30)).clamp(min=1e-30)  # (rows, 1)
+    moves = second.sqrt().add_(epsilon).reciprocal_().mul_(first)
+    for average in averages:
+        lag, lag_decay, lag_drift = (state[name][since.long()].unsqueeze(1) for name in _LAGS)
+        average.sub_(words).mul_(lag).addcmul_(words, lag_decay).addcmul_(moves, lag_drift)
+    words.mul_(keep).addcmul_(moves, drift, value=-1.0)
+    for average in averages:
+        average.add_(words)
     late = waited - since.double()
     first.mul_((beta1**late).to(words.dtype).unsqueeze(1))
     second.mul_((beta2**late).to(words.dtype).unsqueeze(1))
-
-
-def clip_gradients(accelerator: Accelerator, model: nn.Module, largest: float) -> None:
-    """Scale all gradients down to a norm, as `accelerator.clip_grad_norm_` does, with those of tables that are sparse.
-
-    A row that a batch reads twice has the sum of two gradients, and the norm is that of the sum.
-    """
-    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
-    if not any(gradient.is_sparse for gradient in gradients):
-        accelerator.clip_grad_norm_(model.parameters(), largest)
-        return
-    for weight in model.parameters():
-        if weight.grad is not None and weight.grad.is_sparse:
-            weight.grad = weight.grad.coalesce()
-    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
-    values = [gradient.values() if gradient.is_sparse else gradient for gradient in gradients]
-    factor = (largest / (nn.utils.get_total_norm(values) + 1e-6)).clamp(max=1.0)
-    for value in values:
-        value.mul_(factor)

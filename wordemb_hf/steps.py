@@ -13,6 +13,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
+from torch import nn
 from tqdm.auto import tqdm
 
 from .batching import Batch, BatchSource
@@ -83,6 +84,25 @@ def _try(state: TrainingState, batches: list[Batch], share: Any) -> int | None:
     for loss, count in losses:
         state.log.add(loss, count, state.step + 1)
     return None
+
+
+def clip_gradients(accelerator: Accelerator, model: nn.Module, largest: float) -> None:
+    """Scale all gradients down to a norm, as `accelerator.clip_grad_norm_` does, with those of tables that are sparse.
+
+    A row that a batch reads twice has the sum of two gradients, and the norm is that of the sum.
+    """
+    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+    if not any(gradient.is_sparse for gradient in gradients):
+        accelerator.clip_grad_norm_(model.parameters(), largest)
+        return
+    for weight in model.parameters():
+        if weight.grad is not None and weight.grad.is_sparse:
+            weight.grad = weight.grad.coalesce()
+    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+    values = [gradient.values() if gradient.is_sparse else gradient for gradient in gradients]
+    factor = (largest / (nn.utils.get_total_norm(values) + 1e-6)).clamp(max=1.0)
+    for value in values:
+        value.mul_(factor)
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

@@ -20,6 +20,7 @@ from accelerate.utils import set_seed
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
+from .averaging import WeightAverage
 from .batching import Batch, BatchSource
 from .checkpoints import Checkpoints
 from .errors import UserError
@@ -27,8 +28,8 @@ from .keeper import Keeper
 from .messages import translate
 from .optimization import OptimizerName, ScheduleName, Unfreezing, lowest_trained, make_optimizer, schedule
 from .progress import Progress
-from .row_updates import RowAdamW, clip_gradients, large_tables
-from .steps import add_gradients
+from .row_updates import RowAdamW, large_tables
+from .steps import add_gradients, clip_gradients
 from .training_state import TrainingState
 
 Precision = Literal["no", "bf16", "fp16"]
@@ -51,6 +52,9 @@ class TrainingSettings:
         unfreezing: what is trained: `all`, the `head`, or `gradual`: one layer more with each epoch.
         accumulation: batches whose gradients make one step.
         max_grad_norm: gradients are scaled down to this norm; 0 for never.
+        ema: share that an exponential average of the weights keeps in a step; 0 for none. An average is what is
+            evaluated and kept, while the training goes on with the weights themselves.
+        average_from: share of the training from which on the weights of all steps are averaged alike; 1 for none.
         patience: evaluations without a better one before the training stops; 0 for never.
         summed_loss: step along the sum of the predictions' losses and not their mean, as word2vec does.
         mixed_precision: `no`, `bf16`, `fp16`, or `None` for what `accelerate launch` says.
@@ -70,6 +74,8 @@ class TrainingSettings:
     unfreezing: Unfreezing = "all"
     accumulation: int = 1
     max_grad_norm: float = 0.0
+    ema: float = 0.0
+    average_from: float = 1.0
     patience: int = 0
     summed_loss: bool = False
     mixed_precision: Precision | None = None
@@ -90,6 +96,12 @@ class TrainingSettings:
             raise UserError(f"warmup is {self.warmup}, but must be at least 0 and below 1: a share of the training")
         if not 0 < self.layer_decay <= 1:
             raise UserError(f"layer_decay is {self.layer_decay}, but must be above 0 and at most 1")
+        if not 0 <= self.ema < 1:
+            raise UserError(f"ema is {self.ema}, but must be at least 0 and below 1: 0.99 averages about 100 steps")
+        if not 0 <= self.average_from <= 1:
+            raise UserError(f"average_from is {self.average_from}, but must be at least 0 and at most 1")
+        if self.ema and self.average_from < 1:
+            raise UserError(f"ema is {self.ema} and average_from {self.average_from}, but only one of them can be kept")
         if not 0 <= self.seed < 2**32:
             raise UserError(f"seed is {self.seed}, but must be at least 0 and below 2**32")
 
@@ -169,7 +181,9 @@ def train(
     prepared, optimizer = accelerator.prepare(model, optimizer)
     if settings.compile:
         prepared = torch.compile(prepared, dynamic=True)
-    state = TrainingState(prepared, optimizer, source, metric, accelerator)
+    start = 0.0 if settings.ema else settings.average_from
+    average = WeightAverage(model, optimizer.optimizer, settings.ema, start)
+    state = TrainingState(prepared, optimizer, average, source, metric, accelerator)
     keeper = Keeper(checkpoints, state, settings.logging_steps)
     keeper.restore()
     before = state.seconds
@@ -184,16 +198,18 @@ def train(
             if evaluate is not None:
                 if rows is not None:
                     rows.settle()
-                row = {"epoch": state.epoch + 1.0, "step": state.step, **evaluate(state.model)}
+                with average.in_place():
+                    row = {"epoch": state.epoch + 1.0, "step": state.step, **evaluate(state.model)}
+                    state.best.see(row, state.model)
                 state.history.append(row)
                 accelerator.log(row, step=state.step)
-                state.best.see(row, state.model)
                 if accelerator.is_main_process:
                     tqdm.write(f"{label}: " + _figures(row))
             state.epoch += 1
             state.begin_epoch()
             state.seconds = before + time.monotonic() - started
             keeper.after_epoch()
+    average.replace()
     state.best.restore(state.model)
     accelerator.wait_for_everyone()
     return TrainingResult(state.history, state.best.row, state.seconds)
@@ -231,7 +247,7 @@ def _epoch(state: TrainingState, settings: TrainingSettings, label: str, progres
             chosen = [_batch_of(batches, number, accelerator) for number in range(first, last)]
             for batch in chosen:
                 progress.read(batch)
-            _update(state, chosen, settings)
+            _update(state, chosen, settings, done)
             state.step, state.round = state.step + 1, last
             if state.step % settings.logging_steps == 0 or last == rounds:
                 loss = state.log.mean(accelerator)
@@ -250,8 +266,8 @@ def _batch_of(batches: Sequence[Batch], number: int, accelerator: Accelerator) -
     return batches[(number * accelerator.num_processes + accelerator.process_index) % len(batches)]
 
 
-def _update(state: TrainingState, batches: list[Batch], settings: TrainingSettings) -> None:
-    """One step of the optimizer on one or more batches."""
+def _update(state: TrainingState, batches: list[Batch], settings: TrainingSettings, done: float) -> None:
+    """One step of the optimizer on one or more batches, when `done`, between 0 and 1, of the training is done."""
     add_gradients(state, batches, settings.summed_loss)
     top = max(group["deep"] for group in state.optimizer.param_groups)
     lowest = lowest_trained(settings.unfreezing, top, state.epoch)
@@ -261,7 +277,8 @@ def _update(state: TrainingState, batches: list[Batch], settings: TrainingSettin
                 parameter.grad = None  # not yet: the optimizer leaves it alone
     if settings.max_grad_norm:
         clip_gradients(state.accelerator, state.prepared, settings.max_grad_norm)
-    state.optimizer.step()
+    with state.average.over_step(done):
+        state.optimizer.step()
     state.optimizer.zero_grad()
 
 

@@ -8,6 +8,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from transformers import PreTrainedModel
 
+from .averaging import WeightAverage
 from .batching import BatchSource
 from .checkpoints import (
     Checkpoint,
@@ -27,13 +28,23 @@ class TrainingState:
     Args:
         prepared: the model, as Accelerate gave it back.
         optimizer: likewise.
+        average: of its weights.
         source: what it is trained on.
         metric: the figure that decides which evaluation is best.
         accelerator: where it is trained.
     """
 
-    def __init__(self, prepared: Any, optimizer: Any, source: BatchSource, metric: str, accelerator: Accelerator):
-        self.prepared, self.optimizer, self.source, self.accelerator = prepared, optimizer, source, accelerator
+    def __init__(
+        self,
+        prepared: Any,
+        optimizer: Any,
+        average: WeightAverage,
+        source: BatchSource,
+        metric: str,
+        accelerator: Accelerator,
+    ):
+        self.prepared, self.optimizer, self.average = prepared, optimizer, average
+        self.source, self.accelerator = source, accelerator
         self.best = Best(metric)
         self.log = LossLog(accelerator.device)
         self.history: list[dict[str, float]] = []
@@ -89,6 +100,8 @@ class TrainingState:
             "optimizer": optimizer_tensors(self.optimizer.optimizer),
             **{f"process-{number}": part for number, part in enumerate(parts)},
         }
+        if self.average.tensors:
+            tensors["average"] = self.average.tensors
         if self.best.state:
             tensors["best"] = self.best.state
         state = {
@@ -100,6 +113,7 @@ class TrainingState:
             "history": self.history,
             "best": self.best.row,
             "since": self.best.since,
+            "averaged": self.average.steps,
             "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else None,
         }
         return Checkpoint(self.step, state, tensors)
@@ -120,6 +134,7 @@ class TrainingState:
                 f"its own, but there are {accelerator.num_processes}: take as many, or --resume never to begin anew"
             )
         self.model.load_state_dict(checkpoint.tensors["model"])
+        self.average.restore(checkpoint.tensors.get("average", {}), kept.get("averaged", 0))
         restore_optimizer(self.optimizer.optimizer, checkpoint.tensors["optimizer"])
         self.step, self.epoch, self.history = checkpoint.step, kept["epoch"], kept["history"]
         self.round = kept["round"] * kept["processes"] // accelerator.num_processes
