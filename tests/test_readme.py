@@ -114,6 +114,8 @@ def test_what_a_readme_tells_to_type_works(there, capsys):
         "embed",
         "pretrain",
         "finetune",
+        "pretrain",
+        "finetune",
         "finetune",
         "predict",
         "evaluate",
