@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import UserError
 from ..records import check_text
+from ..text_parts import cuts_of, in_parts
 from ..tokenizer_kinds import PAD, UNK, nothing_left, without_tokens
 from .chinese_words import blank_segmenter, count_pieces, log_probabilities, marked, starts_word, with_pieces
 from .dictionaries import has_installed_dictionary, installed_dictionary, is_han, with_traditional
@@ -61,7 +62,8 @@ def build_segmenter(
     check_text("the dictionary", "".join(dictionary))
     scores = log_probabilities(dictionary)
     counts = count_pieces(
-        with_pieces(blank_segmenter(lowercase), [PAD, UNK], scores), without_tokens(list(specials), texts)
+        with_pieces(blank_segmenter(lowercase), [PAD, UNK], scores),
+        in_parts(without_tokens(list(specials), texts), cuts_of("word-zh")),
     )
     for token in specials:
         counts.pop(token, None)
