@@ -8,6 +8,7 @@ import typer
 from ..errors import UserError
 from ..messages import translate
 from ..options import TextColumn
+from ..records import check_text
 
 if TYPE_CHECKING:
     from .word_tests import AnalogyResult, SimilarityResult
@@ -166,3 +167,5 @@ def _one_of(words: list[str] | None, file: Path | None) -> None:
         raise UserError("give words or --file, not both")
     if not words and not file:
         raise UserError("no word is given: name some, or --file")
+    for number, word in enumerate(words or (), 1):
+        check_text(f"word {number}", word)
