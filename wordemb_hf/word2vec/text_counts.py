@@ -89,7 +89,8 @@ def _first_met(readers: Sequence[_Counter], numbers: Sequence[np.ndarray], chunk
     """The chunks in the order of the text, whoever read them: their numbers, int64 `(chunks,)`."""
     places = np.full(chunks, np.iinfo(np.int64).max)
     for reader, own in zip(readers, numbers, strict=True):
-        pieces = np.repeat(np.array(reader.pieces, np.int64), np.diff(np.array(reader.met, np.int64), prepend=0))
+        ends = np.array(reader.met, np.int64)
+        pieces = np.array(reader.pieces, np.int64)[np.searchsorted(ends, np.arange(len(own)), side="right")]
         np.minimum.at(places, own, pieces << 32 | np.arange(len(own)))
     return np.argsort(places)
 
