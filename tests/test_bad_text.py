@@ -17,6 +17,7 @@ from wordemb_hf.subwords import SUBWORD_KINDS, train_subwords
 from wordemb_hf.token_ids import encode_corpus
 from wordemb_hf.tokenizer_kinds import KINDS, NORMALISED
 from wordemb_hf.tokenizer_report import measure_tokenizer
+from wordemb_hf.vectors import KeyedVectors
 from wordemb_hf.vocabulary import build_tokenizer, extend_tokenizer
 
 SENTENCE = "我们研究生命的起源。\n"
@@ -123,6 +124,27 @@ def test_half_a_surrogate_pair_is_no_word_and_no_special_token():
         build_tokenizer(["我"], kind="word-zh", min_count=1, dictionary={"\ud83d": 1.0})
     with pytest.raises(UserError, match="special_tokens holds half of a surrogate pair"):
         build_tokenizer(["a"], min_count=1, special_tokens=["\udcff"])
+
+
+@pytest.mark.parametrize("half", ["\ud83d", "a\udcff"])
+def test_half_a_surrogate_pair_is_no_word_to_ask_for(half, tmp_path):
+    (tmp_path / "text.txt").write_text("a b c d e\n" * 20)
+    for name, options in (("plain", []), ("ngrams", ["num_ngram_buckets=10"])):
+        model = str(
+            wordemb_hf.pretrain([tmp_path / "text.txt"], tmp_path / name, hidden_size=4, epochs=1, fields=options)
+        )
+        for ask in (
+            lambda: wordemb_hf.neighbors(model, ["a", half]),  # noqa: B023
+            lambda: wordemb_hf.analogy(model, ["a", half, "b"]),  # noqa: B023
+            lambda: wordemb_hf.similarity(model, ["a", half]),  # noqa: B023
+            lambda: wordemb_hf.embed(model, ["a", half]),  # noqa: B023
+        ):
+            with pytest.raises(UserError, match=r"(text|word) 2 holds half of a surrogate pair, which is not text"):
+                ask()
+    vectors = KeyedVectors.load(str(tmp_path / "plain"))
+    assert half not in vectors
+    with pytest.raises(UserError, match=r"the word .* is not in the vocabulary of 5 words"):
+        vectors.similarity("a", half)
 
 
 def test_it_is_no_part_of_chinese_words_that_a_text_tells():

@@ -1,5 +1,6 @@
 """Chinese words inside a tokenizer.json: dictionaries, the most probable words, and words learned from text."""
 
+import json
 import math
 import random
 import threading
@@ -13,7 +14,7 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
 from wordemb_hf import UserError
-from wordemb_hf.segmentation.batches import BatchSegmenter, reads_in_batches
+from wordemb_hf.segmentation.batches import BatchCounter, BatchSegmenter, reads_in_batches
 from wordemb_hf.segmentation.building import build_segmenter
 from wordemb_hf.segmentation.chinese_words import (
     blank_segmenter,
@@ -33,6 +34,7 @@ from wordemb_hf.segmentation.dictionaries import (
     scaled,
 )
 from wordemb_hf.segmentation.discovery import autonomies, discover_words, sample_of
+from wordemb_hf.segmentation.narrow import NarrowSegmenter
 from wordemb_hf.tokenizer_kinds import PAD, UNK, kind_of
 from wordemb_hf.vocabulary import build_tokenizer, extend_tokenizer, spelled_vocabulary, tokenizer_from_words
 
@@ -353,14 +355,31 @@ def test_batches_agree_on_ties_and_long_sentences():
     assert ids.tolist() == [index for row in wanted for index in row] and lengths.tolist() == list(map(len, wanted))
 
 
-def test_batches_count_what_the_tokenizer_finds(tokenizer, by_batches):
+def test_batches_count_what_the_tokenizer_finds(tokenizer):
     texts = [*TEXT, *HARD, "我们 究起 zebra"]
     counts = Counter()
     for encoding in tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False):
         for piece, index in zip(encoding.tokens, encoding.ids, strict=True):
             unknown = index == tokenizer.unk_token_id and is_han(piece)  # unknown Chinese words count as characters
             counts.update(piece if unknown else [piece])
-    assert by_batches.count(texts) == counts
+    scores = dict(json.loads(tokenizer.backend_tokenizer.to_str())["model"]["vocab"])
+    assert BatchCounter(NarrowSegmenter(scores, lowercase=True)).count(texts) == counts
+
+
+def test_words_that_a_text_does_not_hold_change_nothing(tokenizer):
+    generator = random.Random(2)
+    vocabulary = dict(json.loads(tokenizer.backend_tokenizer.to_str())["model"]["vocab"])
+    scores = {piece: score for piece, score in vocabulary.items() if is_han(piece)}
+    scores |= {"々": -3.0, "人々": -4.0, "㐀京": -2.0, "zz": -20.0}
+    for lowercase in (True, False):
+        whole = with_pieces(blank_segmenter(lowercase), [PAD, UNK], scores)
+        narrow = NarrowSegmenter(scores, lowercase)
+        drawn = ["".join(generator.choices("我们研究生命人々㐀京aＡ，\n 究", k=30)) for _ in range(50)]
+        texts = [*TEXT, *HARD, "人々㐀京 ⽣命", "", *drawn]
+        wanted = whole.encode_batch(texts, add_special_tokens=False)
+        found = narrow.encode_batch(texts)
+        assert [encoding.tokens for encoding in found] == [encoding.tokens for encoding in wanted]
+        assert [encoding.offsets for encoding in found] == [encoding.offsets for encoding in wanted]
 
 
 def test_what_is_not_read_in_batches(tokenizer):

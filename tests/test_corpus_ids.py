@@ -18,7 +18,7 @@ from wordemb_hf.corpus import read_texts
 from wordemb_hf.errors import UserError
 from wordemb_hf.token_ids import encode_corpus
 from wordemb_hf.vocabulary import build_tokenizer, extend_tokenizer
-from wordemb_hf.word2vec import corpus_ids, text_pieces, text_scanner
+from wordemb_hf.word2vec import corpus_ids, scanned_text, text_pieces, text_scanner
 from wordemb_hf.word2vec.corpus_ids import index_corpus
 
 ENGLISH = (
@@ -47,8 +47,8 @@ KINDS = ["word", "char", "whitespace"]
 @pytest.fixture(autouse=True)
 def always(tmp_path, monkeypatch):
     """The scanner reads every text, in small pieces, and keeps ids in a folder of the test."""
-    monkeypatch.setattr(corpus_ids, "SMALL", 0)
-    monkeypatch.setattr(corpus_ids, "PIECE", 100)
+    monkeypatch.setattr(scanned_text, "SMALL", 0)
+    monkeypatch.setattr(scanned_text, "PIECE", 100)
     monkeypatch.setenv("WORDEMB_HF_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("WORDEMB_HF_CACHE_GB", raising=False)
 
@@ -328,10 +328,10 @@ def test_ids_are_kept_by_content_and_settings(tmp_path, monkeypatch):
     check(path)
     (entry,) = entries(tmp_path)
     assert {file.name for file in entry.iterdir()} == {"ids.int32", "offsets.int64", "words.txt", "header.json"}
-    monkeypatch.setattr(corpus_ids, "_scan", None)  # not called again
+    monkeypatch.setattr(corpus_ids, "scan_text", None)  # not called again
     index_corpus(shutil.copy(path, tmp_path / "b.txt"), min_count=1, max_size=None)
     monkeypatch.undo()
-    monkeypatch.setattr(corpus_ids, "SMALL", 0)
+    monkeypatch.setattr(scanned_text, "SMALL", 0)
     monkeypatch.setenv("WORDEMB_HF_CACHE", str(tmp_path / "cache"))
     for number, options in enumerate(
         [{"lowercase": False}, {"kind": "char"}, {"min_count": 2}, {"max_size": 1}, {"special_tokens": ["<s>"]}], 2

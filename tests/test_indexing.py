@@ -17,7 +17,7 @@ from wordemb_hf.indexing import encode_lines, index_text
 from wordemb_hf.objectives.sentences import WholeTexts
 from wordemb_hf.token_ids import encode_corpus
 from wordemb_hf.vocabulary import build_tokenizer
-from wordemb_hf.word2vec import corpus_ids
+from wordemb_hf.word2vec import scanned_text
 
 TEXT = "\n".join(["The cat sat, didn't it?", "", "猫 坐 着", "a <mask> cat  ran", "x" * 40]) + "\n"
 WORDS = {"min_count": 1, "max_size": None, "lowercase": True, "special_tokens": ("<s>", "</s>", "<mask>")}
@@ -34,7 +34,7 @@ def cache(tmp_path, monkeypatch):
 def scanned(cache, monkeypatch):
     """Little text is read by the scanner too."""
     pytest.importorskip("numba")
-    monkeypatch.setattr(corpus_ids, "SMALL", 0)
+    monkeypatch.setattr(scanned_text, "SMALL", 0)
     monkeypatch.setattr(indexing, "build_tokenizer", None)  # which the scanner stands in for
     monkeypatch.setattr(indexing, "encode_corpus", None)
     return cache

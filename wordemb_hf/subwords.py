@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import UserError
 from .segmentation.discovery import sample_of
+from .text_parts import cuts_of, in_parts
 from .tokenizer_kinds import SPACE, UNK, all_special_tokens, as_transformers, without_tokens
 
 if TYPE_CHECKING:
@@ -70,9 +71,10 @@ def train_subwords(
         )
     tokenizer = _blank(kind, lowercase)
     sample, rest = sample_of(without_tokens(specials, texts))
-    trainer = _trainer(kind, size, min_count, specials, _characters(tokenizer, sample))
+    cuts = cuts_of(kind)
+    trainer = _trainer(kind, size, min_count, specials, _characters(tokenizer, in_parts(sample, cuts)))
     try:
-        tokenizer.train_from_iterator(chain(sample, rest), trainer)
+        tokenizer.train_from_iterator(in_parts(chain(sample, rest), cuts), trainer)
     except UserError:
         raise
     except Exception as error:  # the tokenizers library raises bare Exceptions
@@ -111,7 +113,7 @@ def _blank(kind: str, lowercase: bool) -> Tokenizer:
     return tokenizer
 
 
-def _characters(tokenizer: Tokenizer, texts: Sequence[str]) -> list[str]:
+def _characters(tokenizer: Tokenizer, texts: Iterable[str]) -> list[str]:
     """The characters of texts by falling frequency, ties by code point, and first what stands for a space."""
     counts: Counter[str] = Counter()
     for text in texts:

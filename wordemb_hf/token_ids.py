@@ -12,6 +12,7 @@ import numpy as np
 
 from .growing_array import GrowingArray
 from .records import check_text
+from .text_parts import batches_of_parts, cuts_for
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -45,7 +46,7 @@ def encode_corpus(
     drop_unknown: bool = True,
     files: tuple[Path, Path] | None = None,
 ) -> Ids:
-    """Encode all `texts` whole, no special tokens around them, in the memory of a chunk of text.
+    """Encode all `texts` whole, no special tokens around them, in the memory of a chunk of text (`text_parts`).
 
     The ids and offsets are written to `files` if they are given; else they stay in memory as long as they are small
     (`GrowingArray`).
@@ -54,20 +55,27 @@ def encode_corpus(
     does. Documents that are then empty are left out.
     """
     encode = _encoder(tokenizer)
-    dropped = [tokenizer.pad_token_id, tokenizer.unk_token_id] if drop_unknown else []
+    dropped = {tokenizer.pad_token_id, tokenizer.unk_token_id} - {None} if drop_unknown else set()
     places = files or (None, None)
     ids, offsets = GrowingArray(np.int32, places[0]), GrowingArray(np.int64, places[1])
     offsets.append(np.zeros(1))
-    total = 0
-    for chunk in in_batches(texts):
-        rows, counts = _without(dropped, *encode(chunk))
-        ids.append(rows)
-        offsets.append(total + np.cumsum(counts, dtype=np.int64))
-        total += len(rows)
+    total = last = 0  # tokens so far, and where the last document ends that has any
+    for parts, ends in batches_of_parts(texts, cuts_for(tokenizer)):
+        row, counts = encode(parts)
+        keep = np.ones(len(row), bool)
+        for token in dropped:
+            keep &= row != token
+        kept = np.concatenate([[0], np.cumsum(keep)])  # how many tokens before each place are
+        stops = total + kept[np.cumsum(counts)[np.asarray(ends)]]
+        stops = stops[np.diff(stops, prepend=last) > 0]
+        ids.append(row[keep])
+        offsets.append(stops)
+        total += int(kept[-1])
+        last = int(stops[-1]) if len(stops) else last
     return Ids(ids.finish(), offsets.finish())
 
 
-def _encoder(tokenizer: PreTrainedTokenizerFast) -> Callable[[list[str]], tuple[np.ndarray, np.ndarray]]:
+def _encoder(tokenizer: PreTrainedTokenizerFast) -> Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]:
     """What gives the ids of a chunk end to end, int32 `(tokens,)`, and how many each document has, `(documents,)`."""
     from .segmentation.batches import BatchSegmenter, reads_in_batches
 
@@ -78,23 +86,12 @@ def _encoder(tokenizer: PreTrainedTokenizerFast) -> Callable[[list[str]], tuple[
     if reads_in_batches(backend):
         return BatchSegmenter(backend).encode
 
-    def encode(chunk: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    def encode(chunk: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         rows = [encoding.ids for encoding in backend.encode_batch_fast(chunk, add_special_tokens=False)]
         lengths = np.fromiter(map(len, rows), np.int64, len(rows))
         return np.fromiter(chain.from_iterable(rows), np.int32, int(lengths.sum())), lengths
 
     return encode
-
-
-def _without(dropped: list[int | None], ids: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The ids that are none of these, and the lengths of the documents that are not empty."""
-    keep = np.ones(len(ids), bool)
-    for token in dropped:
-        if token is not None:
-            keep &= ids != token
-    document = np.repeat(np.arange(len(lengths)), lengths)
-    lengths = np.bincount(document[keep], minlength=len(lengths))
-    return ids[keep], lengths[lengths > 0]
 
 
 def in_batches(texts: Iterable[Text], characters: int = 1 << 18) -> Iterator[list[Text]]:

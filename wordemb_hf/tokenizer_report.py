@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .messages import translate
 from .subwords import BYTES
-from .token_ids import in_batches
+from .text_parts import batches_of_parts, cuts_for, cuts_of
 from .vocabulary import spelled_vocabulary
 
 if TYPE_CHECKING:
@@ -95,33 +96,73 @@ def _counted(tokens: Mapping[str, int]) -> str:
     return "  ".join(f"{_listed([token])} {count:,}" for token, count in tokens.items())
 
 
-def measure_tokenizer(tokenizer: PreTrainedTokenizerFast, texts: Iterable[str]) -> TokenizerReport:
-    """Read texts once and count."""
-    backend = tokenizer.backend_tokenizer
-    backend.no_truncation()
-    backend.no_padding()
-    vocabulary = spelled_vocabulary(tokenizer)
-    special = {*tokenizer.all_special_ids, *(vocabulary[token] for token in BYTES if token in vocabulary)}
-    names = {index: token for token, index in vocabulary.items() if index not in special}
-    report = TokenizerReport(len(tokenizer))
-    counts = np.zeros(len(tokenizer), np.int64)
-    lengths: Counter[int] = Counter()
-    unknown: Counter[str] = Counter()
-    for batch in in_batches(texts):
-        report.texts += len(batch)
-        for text, encoding in zip(batch, backend.encode_batch(batch, add_special_tokens=False), strict=True):
-            report.characters += sum(map(len, text.split()))
-            ids = np.array(encoding.ids, np.int64)
-            counts += np.bincount(ids, minlength=len(counts)) if len(ids) else 0
-            lengths.update(stop - start for start, stop in encoding.offsets)
-            for place in np.flatnonzero(ids == tokenizer.unk_token_id):
-                unknown[text[slice(*encoding.offsets[place])]] += 1
-    report.tokens = int(counts.sum())
-    report.unknown = int(counts[tokenizer.unk_token_id])
-    seen = sorted((index for index in names if counts[index]), key=lambda index: (counts[index], names[index]))
-    report.unseen = len(names) - len(seen)
-    report.longest = sorted(names.values(), key=lambda token: (-len(token), token))[:_SHOWN]
-    report.rarest = {names[index]: int(counts[index]) for index in seen[:_SHOWN]}
-    report.frequent_unknown = dict(unknown.most_common(_SHOWN))
-    report.lengths = [lengths[length] for length in range(1, max(lengths, default=0) + 1)]
-    return report
+def measure_tokenizer(
+    tokenizer: PreTrainedTokenizerFast, texts: Iterable[str], kind: str | None = None
+) -> TokenizerReport:
+    """Read texts once and count.
+
+    Args:
+        tokenizer: to be measured.
+        texts: read once.
+        kind: as the verb has it; None for what the tokenizer itself tells.
+    """
+    cuts = cuts_for(tokenizer, True) if kind is None else cuts_of(kind, tokenizer.all_special_tokens, True)
+    tally = TokenTally(tokenizer)
+    total = characters = 0
+    for batch, ends in batches_of_parts(texts, cuts):
+        total += sum(ends)
+        characters += sum(len(word) for part in batch for word in part.split())
+        tally.add(batch, np.ones(len(batch), np.int64))
+    return tally.report(total, characters)
+
+
+class TokenTally:
+    """What a tokenizer has made of texts so far.
+
+    Args:
+        tokenizer: to be measured.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast):
+        self._tokenizer, self._backend = tokenizer, tokenizer.backend_tokenizer
+        self._backend.no_truncation()
+        self._backend.no_padding()
+        # A word that is spelled like a special token has a second id: there are more of these than tokens.
+        self._counts = np.zeros(max(tokenizer.get_vocab().values()) + 1, np.int64)
+        self._lengths = np.zeros(1, np.int64)  # of tokens, in characters of the text
+        self._unknown: Counter[str] = Counter()
+
+    def add(self, texts: Sequence[str], times: np.ndarray) -> None:
+        """Count texts, each so often: int64 `(texts,)`."""
+        encodings = self._backend.encode_batch(texts, add_special_tokens=False)
+        owners = np.repeat(np.arange(len(texts)), [len(encoding) for encoding in encodings])
+        ids = np.fromiter(chain.from_iterable(encoding.ids for encoding in encodings), np.int64, len(owners))
+        flat = chain.from_iterable(chain.from_iterable(encoding.offsets for encoding in encodings))
+        places = np.fromiter(flat, np.int64, 2 * len(owners)).reshape(-1, 2)
+        weights, lengths = times[owners], places[:, 1] - places[:, 0]
+        longest = int(lengths.max(initial=0)) + 1
+        if longest > len(self._lengths):
+            self._lengths = np.append(self._lengths, np.zeros(longest - len(self._lengths), np.int64))
+        np.add.at(self._counts, ids, weights)
+        np.add.at(self._lengths, lengths, weights)
+        for place in np.flatnonzero(ids == self._tokenizer.unk_token_id).tolist():
+            self._unknown[texts[owners[place]][slice(*places[place])]] += int(weights[place])
+
+    def report(self, texts: int, characters: int) -> TokenizerReport:
+        """The figures, of so many texts with so many characters that are no white space."""
+        vocabulary, counts = spelled_vocabulary(self._tokenizer), self._counts.tolist()
+        special = {*self._tokenizer.all_special_ids, *(vocabulary[token] for token in BYTES if token in vocabulary)}
+        names = {index: token for token, index in vocabulary.items() if index not in special}
+        seen = sorted((index for index in names if counts[index]), key=lambda index: (counts[index], names[index]))
+        return TokenizerReport(
+            vocabulary=len(self._tokenizer),
+            texts=texts,
+            characters=characters,
+            tokens=sum(counts),
+            unknown=counts[self._tokenizer.unk_token_id],
+            unseen=len(names) - len(seen),
+            longest=sorted(names.values(), key=lambda token: (-len(token), token))[:_SHOWN],
+            rarest={names[index]: counts[index] for index in seen[:_SHOWN]},
+            frequent_unknown=dict(self._unknown.most_common(_SHOWN)),
+            lengths=self._lengths[1:].tolist(),
+        )

@@ -104,7 +104,7 @@ def tokenizer(
     from .hub_texts import local_texts
     from .plots.histograms import length_histogram
     from .subwords import SUBWORD_KINDS
-    from .tokenizer_kinds import KINDS
+    from .tokenizer_kinds import KINDS, NORMALISED
     from .tokenizer_report import measure_tokenizer
 
     corpus = [Path(path) for path in ([corpus] if isinstance(corpus, str | Path) else corpus)]
@@ -150,7 +150,21 @@ def tokenizer(
         def texts() -> Any:
             return read_texts(files, text_column=text_column)
 
-        if pieces:
+        counted = None
+        if not pieces and model is None and phrases is None:
+            from .word2vec.text_counts import count_text
+
+            counted = count_text(
+                files,
+                kind=NORMALISED[normalise] if kind == "word" else kind,
+                max_size=size,
+                max_characters=max_characters,
+                text_column=text_column,
+                **settings,
+            )
+        if counted is not None:
+            made, report = counted
+        elif pieces:
             from .subwords import train_subwords
 
             made = train_subwords(texts(), kind=kind, vocab_size=size, byte_fallback=byte_fallback, **settings)
@@ -170,7 +184,8 @@ def tokenizer(
                 max_characters=max_characters,
                 **settings,
             )
-        report = measure_tokenizer(made, texts())
+        if counted is None:
+            report = measure_tokenizer(made, texts(), kind if pieces else None)
     with new_folder(output) as folder:
         made.save_pretrained(folder)
         length_histogram(report.lengths, folder / PICTURE, language=spoken())

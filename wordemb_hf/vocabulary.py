@@ -11,6 +11,7 @@ import numpy as np
 from .errors import UserError
 from .phrases import join_phrases
 from .segmentation.chinese_words import unmarked
+from .text_parts import cuts_of, in_parts
 from .tokenizer_kinds import (
     KINDS,
     NORMALISED,
@@ -105,7 +106,8 @@ def build_tokenizer(
     trainer = trainers.WordLevelTrainer(
         vocab_size=size, min_frequency=min_count, special_tokens=specials, show_progress=False
     )
-    tokenizer.train_from_iterator(without_tokens(specials, texts), trainer)
+    cuts = None if phrases else cuts_of(kind)
+    tokenizer.train_from_iterator(in_parts(without_tokens(specials, texts), cuts), trainer)
     if tokenizer.get_vocab_size() == len(specials):
         # The counts stay in the trainer, whose only window on them is its pickled state.
         counts: dict[str, int] = json.loads(trainer.__getstate__())["WordLevelTrainer"].get("words", {})
@@ -201,17 +203,18 @@ def extend_tokenizer(
     """
     from tokenizers import Tokenizer, models, trainers
 
-    if (kind_of(tokenizer) or ("",))[0] == "word-zh":
+    kind, _ = kind_of(tokenizer) or ("", False)
+    counted = in_parts(without_tokens(tokenizer.all_special_tokens, texts), cuts_of(kind))
+    if kind == "word-zh":
         from .segmentation.building import extended_segmenter
 
-        counted = without_tokens(tokenizer.all_special_tokens, texts)
         return _with_backend(tokenizer, extended_segmenter(tokenizer.backend_tokenizer, counted, min_count))
     _check_words(tokenizer)
     counter = Tokenizer(models.WordLevel(unk_token=UNK))
     counter.normalizer = tokenizer.backend_tokenizer.normalizer
     counter.pre_tokenizer = tokenizer.backend_tokenizer.pre_tokenizer
     trainer = trainers.WordLevelTrainer(vocab_size=1 << 31, min_frequency=min_count, show_progress=False)
-    counter.train_from_iterator(without_tokens(tokenizer.all_special_tokens, texts), trainer)
+    counter.train_from_iterator(counted, trainer)
     found = counter.get_vocab()
     return with_words(tokenizer, sorted(found, key=found.__getitem__))
 

@@ -20,20 +20,19 @@ import numpy as np
 
 from .dictionaries import is_han
 from .lattice import END, LONGEST_RUN, Lattice
+from .narrow import FIRST, LAST, PLAIN, NarrowSegmenter
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 # What a character is.
 _SPACE, _HAN, _OTHER, _UNCLEAR, _SPECIAL = range(5)
-_FIRST, _LAST = 0x4E00, 0x9FFF  # Chinese characters that no normalisation changes
-_PLAIN = re.compile(f"[{chr(_FIRST)}-{chr(_LAST)}]+")
 _IDEOGRAPHS = (
     (0x2E80, 0x2FDF),
     (0x3005, 0x3007),
     (0x3021, 0x303B),
     (0x3400, 0x4DBF),
-    (_FIRST, _LAST),
+    (FIRST, LAST),
     (0xF900, 0xFAFF),
 )
 _SHORT, _MANY = 32, 200_000  # pieces that are remembered
@@ -50,7 +49,7 @@ def _classes() -> np.ndarray:
             for letter in plain
         ):
             classes[code] = _UNCLEAR
-    classes[_FIRST : _LAST + 1] = _HAN
+    classes[FIRST : LAST + 1] = _HAN
     classes[list(b" \t\n\v\f\r")] = _SPACE
     classes[-1] = _UNCLEAR
     return classes
@@ -82,7 +81,35 @@ class _Reading(NamedTuple):
     pieces: list[str]
 
 
-class BatchSegmenter:
+class _Batches:
+    """What reads batches of text.
+
+    Args:
+        lattice: of Chinese words.
+        specials: tokens that are found first, the longest of several; what is between them is read by itself.
+    """
+
+    def __init__(self, lattice: Lattice, specials: Sequence[str]):
+        longest_first = sorted(specials, key=len, reverse=True)
+        self._lattice, self._specials = lattice, re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
+
+    def _read(self, texts: Sequence[str]) -> _Reading:
+        joined = "".join(f"{text}\n" for text in texts)
+        codes = np.frombuffer(joined.encode("utf-32-le"), np.uint32)
+        ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)) + 1)
+        classes = _classes()[np.minimum(codes, 0xFFFF)]
+        for special in self._specials.finditer(joined):
+            classes[special.start() : special.end()] = _SPECIAL
+        for document in _unclear(classes, ends):
+            classes[ends[document] - len(texts[document]) - 1 : ends[document] - 1] = _OTHER
+        places, numbers = self._lattice.cut(np.where(classes == _HAN, codes, END))
+        edges = [_runs(classes == kind) for kind in (_OTHER, _SPECIAL)]
+        starts, stops = (np.sort(np.concatenate(places)) for places in zip(*edges, strict=True))
+        pieces = [joined[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
+        return _Reading(codes, ends, places, numbers, starts, pieces)
+
+
+class BatchSegmenter(_Batches):
     """A segmenter of `chinese_words` for many texts at once.
 
     Args:
@@ -92,15 +119,12 @@ class BatchSegmenter:
     def __init__(self, segmenter: Tokenizer):
         content = json.loads(segmenter.to_str())
         vocabulary = content["model"]["vocab"]
-        known = {piece: index for index, (piece, _) in enumerate(vocabulary) if _PLAIN.fullmatch(piece)}
-        self._segmenter = segmenter
-        # Those are found first, the longest of several, and what is between them is read by itself.
-        specials = sorted((token["content"] for token in content["added_tokens"]), key=len, reverse=True)
-        self._specials = re.compile("|".join(map(re.escape, specials)) or "(?!)")
-        self._words = list(known)
-        self._ids = np.array([*known.values(), content["model"]["unk_id"]], np.int32)  # the last is that of number -1
+        known = {piece: index for index, (piece, _) in enumerate(vocabulary) if PLAIN.fullmatch(piece)}
         scores = {word: vocabulary[index][1] for word, index in known.items()}
-        self._lattice = Lattice(scores, min(score for _, score in vocabulary))
+        least = min(score for _, score in vocabulary)
+        super().__init__(Lattice(scores, least), [token["content"] for token in content["added_tokens"]])
+        self._segmenter = segmenter
+        self._ids = np.array([*known.values(), content["model"]["unk_id"]], np.int32)  # the last is that of number -1
         self._remembered: dict[str, list[int]] = {}
 
     def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -120,38 +144,6 @@ class BatchSegmenter:
         flat[others] = np.fromiter(chain.from_iterable(rows), np.int32)
         return flat, np.diff(stops[read.ends - 1], prepend=0)
 
-    def count(self, texts: Sequence[str]) -> Counter[str]:
-        """How often each word, character and symbol occurs; of unknown Chinese words, their characters."""
-        read = self._read(texts)
-        counts: Counter[str] = Counter()
-        times = np.bincount(read.numbers + 1, minlength=1)[1:]
-        for number in np.flatnonzero(times).tolist():
-            counts[self._words[number]] = int(times[number])
-        counts.update(map(chr, read.codes[read.places[read.numbers < 0]].tolist()))
-        pieces = Counter(read.pieces)
-        found = self._segmenter.encode_batch(list(pieces), add_special_tokens=False)
-        for times_, encoding in zip(pieces.values(), found, strict=True):
-            for token in encoding.tokens:
-                unknown = len(token) > 1 and is_han(token) and self._segmenter.token_to_id(token) is None
-                for part in token if unknown else (token,):
-                    counts[part] += times_
-        return counts
-
-    def _read(self, texts: Sequence[str]) -> _Reading:
-        joined = "".join(f"{text}\n" for text in texts)
-        codes = np.frombuffer(joined.encode("utf-32-le"), np.uint32)
-        ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)) + 1)
-        classes = _classes()[np.minimum(codes, 0xFFFF)]
-        for special in self._specials.finditer(joined):
-            classes[special.start() : special.end()] = _SPECIAL
-        for document in _unclear(classes, ends):
-            classes[ends[document] - len(texts[document]) - 1 : ends[document] - 1] = _OTHER
-        places, numbers = self._lattice.cut(np.where(classes == _HAN, codes, END))
-        edges = [_runs(classes == kind) for kind in (_OTHER, _SPECIAL)]
-        starts, stops = (np.sort(np.concatenate(places)) for places in zip(*edges, strict=True))
-        pieces = [joined[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
-        return _Reading(codes, ends, places, numbers, starts, pieces)
-
     def _rows(self, pieces: list[str]) -> list[list[int]]:
         """The ids of each piece."""
         new = list(dict.fromkeys(piece for piece in pieces if piece not in self._remembered))
@@ -163,6 +155,35 @@ class BatchSegmenter:
             known.clear()
         known.update((piece, row) for piece, row in rows.items() if len(piece) <= _SHORT)
         return answer
+
+
+class BatchCounter(_Batches):
+    """How often words and characters occur in many texts.
+
+    Args:
+        segmenter: what tells them.
+    """
+
+    def __init__(self, segmenter: NarrowSegmenter):
+        super().__init__(segmenter.lattice, segmenter.specials)
+        self._segmenter = segmenter
+
+    def count(self, texts: Sequence[str]) -> Counter[str]:
+        """How often each word, character and symbol occurs; of unknown Chinese words, their characters."""
+        read = self._read(texts)
+        counts: Counter[str] = Counter()
+        times = np.bincount(read.numbers + 1, minlength=1)[1:]
+        for number in np.flatnonzero(times).tolist():
+            counts[self._segmenter.words[number]] = int(times[number])
+        counts.update(map(chr, read.codes[read.places[read.numbers < 0]].tolist()))
+        pieces = Counter(read.pieces)
+        found = self._segmenter.encode_batch(list(pieces), add_special_tokens=False)
+        for times_, encoding in zip(pieces.values(), found, strict=True):
+            for token in encoding.tokens:
+                unknown = len(token) > 1 and is_han(token) and token not in self._segmenter.scores
+                for part in token if unknown else (token,):
+                    counts[part] += times_
+        return counts
 
 
 def _unclear(classes: np.ndarray, ends: np.ndarray) -> list[int]:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from ..errors import UserError
 from ..records import check_text
-from ..tokenizer_kinds import PAD, UNK, nothing_left, without_tokens
+from ..text_parts import cuts_of, in_parts
+from ..tokenizer_kinds import nothing_left, without_tokens
 from .chinese_words import blank_segmenter, count_pieces, log_probabilities, marked, starts_word, with_pieces
 from .dictionaries import has_installed_dictionary, installed_dictionary, is_han, with_traditional
 from .discovery import discover_words, sample_of
+from .narrow import NarrowSegmenter
 from .new_words import SAMPLE_BETWEEN, with_new_words
 
 if TYPE_CHECKING:
@@ -61,7 +63,8 @@ def build_segmenter(
     check_text("the dictionary", "".join(dictionary))
     scores = log_probabilities(dictionary)
     counts = count_pieces(
-        with_pieces(blank_segmenter(lowercase), [PAD, UNK], scores), without_tokens(list(specials), texts)
+        NarrowSegmenter(scores, lowercase),
+        in_parts(without_tokens(list(specials), texts), cuts_of("word-zh")),
     )
     for token in specials:
         counts.pop(token, None)
@@ -103,7 +106,8 @@ def extended_segmenter(segmenter: Tokenizer, texts: Iterable[str], min_count: in
     content = json.loads(segmenter.to_str())
     pieces = content["model"]["vocab"]
     known = {piece for piece, _ in pieces}
-    counts = count_pieces(segmenter, texts)
+    lowercase = segmenter.normalizer.__getstate__() == blank_segmenter(lowercase=True).normalizer.__getstate__()
+    counts = count_pieces(NarrowSegmenter(dict(pieces), lowercase), texts)
     total = max(counts.total(), 1)
     new = [piece for piece, count in counts.items() if piece not in known and count >= min_count]
     least = min(score for _, score in pieces)

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..token_ids import in_batches
 from ..tokenizer_kinds import PAD, UNK
-from .batches import BatchSegmenter
+from .batches import BatchCounter
 from .dictionaries import HAN
+from .narrow import NarrowSegmenter
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -125,9 +126,9 @@ def _cutting() -> bytes:
     return state
 
 
-def count_pieces(segmenter: Tokenizer, texts: Iterable[str]) -> Counter[str]:
+def count_pieces(segmenter: NarrowSegmenter, texts: Iterable[str]) -> Counter[str]:
     """How often each word, character and symbol occurs; of unknown Chinese words, their characters."""
-    read = BatchSegmenter(segmenter)
+    read = BatchCounter(segmenter)
     counts: Counter[str] = Counter()
     for batch in in_batches(texts):
         counts.update(read.count(batch))

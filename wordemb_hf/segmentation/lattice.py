@@ -84,6 +84,15 @@ class Lattice:
             best[target], step[target], word[target] = total[better], length, words[first:last][better]
         return _followed(origin, stops, step, word)
 
+    def words_within(self, codes: np.ndarray) -> np.ndarray:
+        """The places in `scores` of all words that stand in runs of characters, on whatever path: int64 `(words,)`.
+
+        Args:
+            codes: as in `cut`, but runs may be of any length.
+        """
+        found = self._found(codes, np.flatnonzero(codes != END))[2]
+        return np.flatnonzero(np.bincount(found[found >= 0]))
+
     def _found(self, codes: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """All words at all places: where each begins, how long it is, and its number, -1 for an unknown character."""
         starts, lengths, words = [], [], []

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from ..token_ids import in_batches
+from ..text_parts import batches_of_parts, cuts_of
 from ..tokenizer_kinds import PAD, UNK
-from .chinese_words import blank_segmenter, log_probabilities, with_pieces
+from .chinese_words import log_probabilities
 from .dictionaries import HAN
 from .discovery import LONGEST, entropies
+from .narrow import NarrowSegmenter
 
 SAMPLE_BETWEEN = 3_000_000  # characters of text that are looked at, which a dictionary cuts first
 _RUN = re.compile(f"[{HAN}]+")
@@ -39,15 +40,17 @@ def with_new_words(
         texts: of some million characters (`sample_of`).
         min_count: and so on, as in `candidates`.
     """
-    segmenter = with_pieces(blank_segmenter(lowercase=False), [PAD, UNK], log_probabilities(dict(dictionary)))
+    segmenter = NarrowSegmenter(log_probabilities(dict(dictionary)), lowercase=False)
     between: list[str] = []
-    cut = 0
-    for batch in in_batches(texts):
-        for encoding in segmenter.encode_batch(batch, add_special_tokens=False):
+    cut, rest = 0, ""
+    for batch, ends in batches_of_parts(texts, cuts_of("word-zh", [PAD, UNK])):
+        for encoding, ends_text in zip(segmenter.encode_batch(batch), ends, strict=True):
             pieces = encoding.tokens
             cut += len(pieces)
-            rest = "".join(piece if len(piece) == 1 or piece not in dictionary else "\n" for piece in pieces)
-            between += [run for run in _RUN.findall(rest) if len(run) > 1]
+            rest += "".join(piece if len(piece) == 1 or piece not in dictionary else "\n" for piece in pieces)
+            if ends_text:
+                between += [run for run in _RUN.findall(rest) if len(run) > 1]
+                rest = ""
     if not between:
         return dict(dictionary)
     found = candidates(between, min_count=min_count, min_information=min_information, min_entropy=min_entropy)

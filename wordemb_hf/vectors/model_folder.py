@@ -88,5 +88,13 @@ def _normalizer(content: Any) -> Callable[[str], str]:
         return str
     blank = {"version": "1.0", "added_tokens": [], "normalizer": content["normalizer"]}
     blank["model"] = {"type": "WordLevel", "vocab": {}, "unk_token": ""}
-    normalize: Callable[[str], str] = Tokenizer.from_str(json.dumps(blank)).normalizer.normalize_str
-    return (lambda word: unmarked(normalize(word))) if is_segmenter(content) else normalize
+    change: Callable[[str], str] = Tokenizer.from_str(json.dumps(blank)).normalizer.normalize_str
+    spelled = unmarked if is_segmenter(content) else str
+
+    def normalize(word: str) -> str:
+        try:
+            return spelled(change(word))
+        except UnicodeEncodeError:  # half of a surrogate pair, which is in no vocabulary
+            return word
+
+    return normalize

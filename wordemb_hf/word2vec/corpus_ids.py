@@ -36,15 +36,13 @@ from ..vocabulary import (
     tokenizer_from_words,
     with_words,
 )
-from .chunk_words import ChunkWords, Rows
-from .text_pieces import Refusal, TextPieces
+from .chunk_words import ChunkWords
+from .id_files import NumberWriter, write_ids
+from .scanned_text import Groups, merged_chunks, scan_text, scanner_classes
+from .text_pieces import Refusal
 
 if TYPE_CHECKING:
     from ..tokenization.ngram_hashing import NgramScheme
-    from .text_scanner import ChunkTable
-
-SMALL = 4 << 20  # bytes of files below which the Rust tokenizer has done before the scanner is loaded
-PIECE = 1 << 20  # bytes of text that a thread scans at a time, at most
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ def index_corpus(
         special_tokens=settings.special_tokens,
         ngrams=ngrams,
     )
-    classes = _scanned_classes(groups, settings)
+    classes = scanner_classes(groups, settings.kind, settings.special_tokens)
     if classes is not None:
         threads = threads or count_processors()
         with ThreadPoolExecutor(threads) as pool, suppress(Refusal):
@@ -153,7 +151,7 @@ def scan_corpus(
         settings["given"] = given.backend_tokenizer.to_str()
     settings["special_tokens"] = tuple(settings["special_tokens"])
     scanned = _Settings(**settings, line_ends=line_ends, drop_unknown=drop_unknown)
-    classes, threads = _scanned_classes(groups, scanned), count_processors()
+    classes, threads = scanner_classes(groups, scanned.kind, scanned.special_tokens), count_processors()
     if classes is None:
         return None
     with ThreadPoolExecutor(threads) as pool, suppress(Refusal):
@@ -186,23 +184,13 @@ def extend_corpus(
     if cutting is not None and type(tokenizer).__name__ != "CharWordTokenizer":
         specials = tuple(token for token in tokenizer.all_special_tokens if token not in all_special_tokens(()))
         settings = _Settings(cutting[0], min_count, None, cutting[1], specials, text_column)
-        classes, threads = _scanned_classes(groups, settings), threads or count_processors()
+        classes = scanner_classes(groups, settings.kind, settings.special_tokens)
+        threads = threads or count_processors()
         if classes is not None:
             with ThreadPoolExecutor(threads) as pool, suppress(Refusal):
                 return _index(groups, settings, partial(with_words, tokenizer), classes, threads, pool, known=True)
     longer = extend_tokenizer(tokenizer, read_texts(paths, text_column=text_column), min_count=min_count)
     return longer, encode_corpus(longer, read_texts(paths, text_column=text_column))
-
-
-def _scanned_classes(groups: list[tuple[Path, list[Path]]], settings: _Settings) -> np.ndarray | None:
-    """What bytes mean to the scanner; None where it is not to read the text, or Numba is missing."""
-    if _size(groups) < SMALL:
-        return None
-    try:
-        from .text_scanner import byte_classes
-    except ImportError:
-        return None
-    return byte_classes(settings.kind, all_special_tokens(settings.special_tokens))
 
 
 def _special_tokens(tokenizer: PreTrainedTokenizerFast) -> list[str] | None:
@@ -213,12 +201,8 @@ def _special_tokens(tokenizer: PreTrainedTokenizerFast) -> list[str] | None:
     return [token["content"] for token in content["added_tokens"] if token["content"] not in (PAD, UNK)]
 
 
-def _size(groups: list[tuple[Path, list[Path]]]) -> int:
-    return sum(file.stat().st_size for _, files in groups for file in files)
-
-
 def _index(
-    groups: list[tuple[Path, list[Path]]],
+    groups: Groups,
     settings: _Settings,
     make_tokenizer: Callable[[list[str]], PreTrainedTokenizerFast],
     classes: np.ndarray,
@@ -239,15 +223,19 @@ def _index(
         words, ids = found
         return make_tokenizer(words), ids
 
-    _require_documents(groups, settings.text_column)
     folder = kept_ids.work_folder()
     try:
         with kept_ids.named(folder):
-            readers = _scan(groups, settings, classes, threads, folder, pool)
-        table, *others = (reader.table for reader in readers)
-        numbers = [np.arange(len(table)), *map(table.absorb, others)]
-        words_of_chunks = ChunkWords(_decode(table), settings.kind, settings.lowercase, settings.special_tokens)
-        counts = words_of_chunks.counts(table.counts)
+            readers = scan_text(
+                groups,
+                settings.text_column,
+                threads,
+                pool,
+                lambda number: NumberWriter(folder / f"chunks-{number}", classes, settings.line_ends),
+            )
+        chunks, times, numbers = merged_chunks(readers)
+        words_of_chunks = ChunkWords(chunks, settings.kind, settings.lowercase, settings.special_tokens)
+        counts = words_of_chunks.counts(times)
         enough = not settings.given and (not known or bool((counts >= settings.min_count).any()))
         words = []
         if enough:
@@ -264,7 +252,7 @@ def _index(
         with kept_ids.named(folder):
             rows = words_of_chunks.encode(tokenizer, settings.drop_unknown)
             line_end = tokenizer.eos_token_id if settings.line_ends else -1
-            tokens, documents = _write_ids(readers, numbers, rows, line_end, folder, pool)
+            tokens, documents = write_ids(readers, numbers, rows, line_end, folder, pool)
             place = kept_ids.keep(folder, key, words, tokens, documents, pool) if keeping else folder
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -275,7 +263,7 @@ def _index(
     return tokenizer, ids
 
 
-def _key(groups: list[tuple[Path, list[Path]]], settings: _Settings, pool: Executor) -> str:
+def _key(groups: Groups, settings: _Settings, pool: Executor) -> str:
     """Of what decides the ids: the bytes and kinds of the files, how they are grouped, and the tokenizer."""
     files = [file for _, files in groups for file in files]
     try:
@@ -284,116 +272,9 @@ def _key(groups: list[tuple[Path, list[Path]]], settings: _Settings, pool: Execu
         raise Refusal from error
 
 
-def _require_documents(groups: list[tuple[Path, list[Path]]], text_column: str) -> None:
+def _require_documents(groups: Groups, text_column: str) -> None:
     try:
         for source, _ in groups:
             next(read_texts(source, text_column=text_column))
     except UserError as error:  # but another file may come first with what is wrong in it
         raise Refusal from error
-
-
-class _Reader:
-    """A thread's table of chunks, and the file of the numbers of the chunks that it read."""
-
-    def __init__(self, path: Path, classes: np.ndarray, keep_empty: bool):
-        from .text_scanner import ChunkTable
-
-        self.table = ChunkTable()
-        self.path = path
-        self.spans: dict[int, tuple[int, int]] = {}  # where the numbers of a piece begin, and how many they are
-        self._classes, self._keep_empty = classes, keep_empty
-
-    def read(self, pieces: TextPieces) -> None:
-        """Scan pieces until there are no more."""
-        written = 0
-        with self.path.open("wb") as file:
-            while (taken := pieces.take()) is not None:
-                number, piece = taken
-                chunks = self.table.scan(piece, self._classes, keep_empty=self._keep_empty)
-                file.write(chunks.data)
-                self.spans[number] = (written, len(chunks))
-                written += len(chunks)
-
-
-def _scan(
-    groups: list[tuple[Path, list[Path]]],
-    settings: _Settings,
-    classes: np.ndarray,
-    threads: int,
-    folder: Path,
-    pool: Executor,
-) -> list[_Reader]:
-    """All pieces of the text, read."""
-    total = _size(groups)
-    size = max(min(PIECE, total // (4 * threads)), 1)
-    pieces = TextPieces([file for _, files in groups for file in files], settings.text_column, size)
-    count = min(threads, total // size + 1)
-    readers = [_Reader(folder / f"chunks-{number}", classes, settings.line_ends) for number in range(count)]
-    try:
-        for done in [pool.submit(reader.read, pieces) for reader in readers]:
-            done.result()
-    finally:
-        pieces.close()
-    return readers
-
-
-def _decode(table: ChunkTable) -> list[str]:
-    try:
-        chunks = table.joined.tobytes().decode().split(" ")
-    except UnicodeDecodeError as error:
-        raise Refusal from error
-    chunks.pop()  # behind the last space
-    return chunks
-
-
-def _write_ids(
-    readers: list[_Reader], numbers: list[np.ndarray], rows: Rows, line_end: int, folder: Path, pool: Executor
-) -> tuple[int, int]:
-    """Write the ids and offsets of the text to a folder, in place of the numbers of its chunks.
-
-    Args:
-        readers: who read the text.
-        numbers: for each of them, what its chunks are called in `rows`.
-        rows: the ids of each chunk.
-        line_end: that of the end of a document, or -1.
-
-    Returns:
-        How many tokens and documents there are.
-    """
-    from .text_scanner import expand, measure
-
-    starts = [rows.starts[own] for own in numbers]
-    lengths = [rows.lengths[own] for own in numbers]
-    spans = [(number, which, *span) for which, reader in enumerate(readers) for number, span in reader.spans.items()]
-    spans.sort()  # as the pieces stand in the text
-    for name in (kept_ids.IDS, kept_ids.OFFSETS):
-        (folder / name).touch()
-    _write_at(folder / kept_ids.OFFSETS, np.zeros(1, np.int64), 0)
-
-    def read(span: tuple[int, int, int, int]) -> np.ndarray:
-        _, which, start, count = span
-        return np.fromfile(readers[which].path, np.int32, count, offset=4 * start)
-
-    def count(span: tuple[int, int, int, int]) -> tuple[int, int]:
-        return measure(read(span), lengths[span[1]], line_end)
-
-    def write(span: tuple[int, int, int, int], tokens: int, documents: int, token: int, document: int) -> None:
-        ids, ends = np.empty(tokens, np.int32), np.empty(documents, np.int64)
-        expand(read(span), starts[span[1]], lengths[span[1]], rows.values, line_end, ids, ends)
-        _write_at(folder / kept_ids.IDS, ids, token)
-        _write_at(folder / kept_ids.OFFSETS, ends + token, document + 1)
-
-    sizes = np.array(list(pool.map(count, spans)), np.int64).reshape(-1, 2)
-    before = np.cumsum(sizes, axis=0) - sizes
-    columns = np.concatenate([sizes, before], axis=1).T.tolist()
-    deque(pool.map(write, spans, *columns), maxlen=0)
-    for reader in readers:
-        reader.path.unlink()
-    tokens, documents = sizes.sum(axis=0).tolist()
-    return tokens, documents
-
-
-def _write_at(path: Path, array: np.ndarray, place: int) -> None:
-    with path.open("r+b") as file:
-        file.seek(array.itemsize * place)
-        file.write(array.data)
