@@ -160,22 +160,27 @@ def describe_training(model: Any, settings: Any, data: Iterable[Any], **further:
         data: what it is trained and measured on: arrays, and whatever JSON can hold.
         further: what else must be the same.
     """
-    digest = hashlib.blake2b(digest_size=16)
-    for part in data:
-        if isinstance(part, np.ndarray):
-            digest.update(np.ascontiguousarray(part).view(np.uint8).data)
-        else:
-            digest.update(json.dumps(part, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     config = {name: value for name, value in model.config.to_diff_dict().items() if name not in _ELSEWHERE}
     settings = {name: value for name, value in asdict(settings).items() if name not in ("logging_steps", "compile")}
     return {
         "version": __version__,
         "torch": torch.__version__,
-        "data": digest.hexdigest(),
+        "data": digest_of(data),
         **config,
         **settings,
         **further,
     }
+
+
+def digest_of(data: Iterable[Any]) -> str:
+    """A digest of arrays, and of whatever JSON can hold."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in data:
+        if isinstance(part, np.ndarray):
+            digest.update(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
+        else:
+            digest.update(json.dumps(part, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
 
 
 def _told(value: Any) -> str:
