@@ -161,17 +161,11 @@ def describe_training(model: Any, settings: Any, data: Iterable[Any], **further:
         data: what it is trained and measured on: arrays, and whatever JSON can hold.
         further: what else must be the same.
     """
-    digest = hashlib.blake2b(digest_size=16)
-    for part in data:
-        if isinstance(part, np.ndarray):
-            digest.update(np.ascontiguousarray(part).view(np.uint8).data)
-        else:
-            digest.update(json.dumps(part, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     config = {name: value for name, value in model.config.to_diff_dict().items() if name not in _ELSEWHERE}
     return {
         "version": __version__,
         "torch": torch.__version__,
-        "data": digest.hexdigest(),
+        "data": digest_of(data),
         **config,
         **describe_settings(settings),
         **further,
@@ -185,6 +179,17 @@ def describe_settings(settings: Any) -> dict[str, Any]:
         for name, value in asdict(settings).items()
         if name not in ("logging_steps", "compile") and (name, value) not in (("ema", 0.0), ("average_from", 1.0))
     }
+
+
+def digest_of(data: Iterable[Any]) -> str:
+    """A digest of arrays, and of whatever JSON can hold."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in data:
+        if isinstance(part, np.ndarray):
+            digest.update(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
+        else:
+            digest.update(json.dumps(part, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
 
 
 def _told(value: Any) -> str:

@@ -14,6 +14,7 @@ from .model_card import ModelCardFacts, write_model_card
 from .plots import training_curve, word_map
 from .reports import write_history, write_json
 from .splits import Splits
+from .teacher import Teaching
 from .training import TrainingResult, TrainingSettings
 from .vectors import KeyedVectors
 
@@ -129,6 +130,7 @@ def document_labeller(
     result: TrainingResult,
     settings: TrainingSettings,
     losses: dict[str, Any],
+    teaching: Teaching | None = None,
     language: str | None,
     vectors: Path | None,
     card_language: str | None = None,
@@ -146,6 +148,7 @@ def document_labeller(
         result: of the training.
         settings: of the training.
         losses: what was chosen of the training loss.
+        teaching: what a teacher said, where there was one.
         language: of the texts.
         vectors: folder or file of the word vectors that it started from.
         card_language: what the card is written in; by default the language of messages.
@@ -175,7 +178,12 @@ def document_labeller(
         },
         types=final.get("types", {}),
         baseline=baseline or None,
-        settings=own | _training(settings) | losses | ({"vectors": vectors.name} if vectors else {}),
+        teacher=None if teaching is None else _named(teaching.teacher),
+        settings=own
+        | _training(settings)
+        | losses
+        | ({"vectors": vectors.name} if vectors else {})
+        | ({} if teaching is None else _taught(teaching)),
         **facts_of_task,
     )
     if vectors and (vectors / "word_map.png").is_file():
@@ -207,6 +215,16 @@ def _common(
 def _training(settings: TrainingSettings) -> dict[str, Any]:
     fields = ("epochs", "learning_rate", "optimizer", "schedule", "weight_decay", "seed")
     return {field: getattr(settings, field) for field in fields}
+
+
+def _taught(teaching: Teaching) -> dict[str, Any]:
+    texts = {"unlabelled_texts": len(teaching.texts)} if teaching.unlabelled else {}
+    return teaching.settings() | {"teacher": _named(teaching.teacher)} | texts
+
+
+def _named(model: str) -> str:
+    """A name on the Hub as it is, a folder without those that it lies in."""
+    return Path(model).resolve().name if Path(model).is_dir() else model
 
 
 def _hub_id(data: str) -> str | None:

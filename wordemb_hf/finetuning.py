@@ -1,6 +1,7 @@
 """The verb `finetune`: from labelled texts to a classifier or a tagger that anyone can load."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,6 +10,7 @@ import typer
 from .messages import translate
 from .options import (
     DATA,
+    DISTILLATION,
     MODEL,
     TRAINING,
     AverageFrom,
@@ -110,6 +112,34 @@ def finetune(
     unfreezing: Unfreezing = "all",
     class_weights: ClassWeights = None,
     label_smoothing: Annotated[float, training_option("Share of the loss of all labels or words alike.", "SHARE")] = 0,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            help="Learn what this classifier, as a BERT, says to the texts.",
+            rich_help_panel=DISTILLATION,
+            metavar="FOLDER|HUB",
+        ),
+    ] = None,
+    teacher_weight: Annotated[
+        float,
+        typer.Option(
+            help="Its share of the loss; the labels have the rest.", rich_help_panel=DISTILLATION, metavar="SHARE"
+        ),
+    ] = 0.9,
+    temperature: Annotated[
+        float,
+        typer.Option(
+            help="Divides the logits: the higher, the more unlikely labels tell.",
+            rich_help_panel=DISTILLATION,
+            metavar="T",
+        ),
+    ] = 2.0,
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(
+            help="Further texts, which only the teacher labels.", rich_help_panel=DISTILLATION, metavar="FILE|FOLDER"
+        ),
+    ] = None,
     max_grad_norm: Annotated[float, training_option("Scale gradients down to this norm; 0 for never.", "NORM")] = 1.0,
     accumulation: Annotated[int, training_option("Batches that make one step.", "N")] = 1,
     ema: Ema = 0.0,
@@ -132,6 +162,10 @@ def finetune(
     `AutoModelForSequenceClassification`, `AutoModelForTokenClassification` or `AutoModelForSeq2SeqLM` and the pipeline
     of its task, with this package or without it.
 
+    With `teacher`, any classifier of transformers that knows the labels by their names, a model of one label for a text
+    learns from its probabilities too (Hinton, Vinyals & Dean 2015), also for `unlabelled` texts. Where the teacher was
+    itself trained on what a part or a fold holds out, the figures there are better than they should be.
+
     Returns:
         What was measured: `dev` and, with a test part, `test`. For a classifier `accuracy`, `macro_f1` and `loss`, with
         several labels `micro_f1`, `macro_f1`, `exact_match` and `loss`, for numbers `pearson`, `spearman`, `mse` and
@@ -142,8 +176,8 @@ def finetune(
         of what each fold held out.
 
     Raises:
-        UserError: for data that cannot be read, a single class, an unknown label, an impossible setting, or an output
-            folder with something in it.
+        UserError: for data that cannot be read, a single class, an unknown label, an impossible setting, a teacher of
+            other labels, or an output folder with something in it.
     """
     from .errors import UserError, check_least
     from .families import MANY_TEXTS, check_family, check_length, make_config, parse_settings
@@ -151,6 +185,7 @@ def finetune(
     from .hub_datasets import name_of
     from .jobs import check_losses, job_for_data
     from .model_card import check_card_language
+    from .teacher import check_teaching, read_unlabelled
 
     data = Path(data)
     vectors = None if vectors is None else Path(vectors)
@@ -169,7 +204,8 @@ def finetune(
     if tokenizer and tokenizer_kind:
         raise UserError(f"tokenizer_kind is {tokenizer_kind}, but --tokenizer is made already: leave one of them out")
     job = job_for_data(data, task, family, problem_type, label_column)
-    losses = check_losses(job, class_weights, label_smoothing)
+    losses = check_losses(job, class_weights, label_smoothing, teacher)
+    check_teaching(teacher, teacher_weight, temperature, unlabelled, losses)
     column = target_column if job.auto_class == "AutoModelForSeq2SeqLM" else label_column
     if family not in job.presets:
         raise UserError(f"family is {family!r}, but for a {job.noun} it must be one of {', '.join(job.presets)}")
@@ -185,10 +221,12 @@ def finetune(
     # Before the imports that take seconds: most mistakes are in the data.
     parts = job.read(data, dev, test, text_column, column, seed)
     labels = job.labels(parts.train)
+    further = [] if unlabelled is None else read_unlabelled(Path(unlabelled), text_column, parts)
+    count = len(parts.train) + len(further)
     if not model:
         # Chinese is read by characters, but where the tokenizer was chosen; few texts are read with the plain preset.
         chosen = tokenizer_kind in ("word-zh", "whitespace") or tokenizer
-        many = len(parts.train) >= MANY_TEXTS
+        many = count >= MANY_TEXTS
         if many and preset.of_characters is not None and not chosen and job.reads_characters(parts.train):
             preset = preset.of_characters
             fields = preset.fields(given, bool(vectors))
@@ -200,6 +238,7 @@ def finetune(
     from .recipe import Recipe, follow
     from .repetitions import check_alone, repeat
     from .spreads import told_measured
+    from .teacher import Teaching, ask_teacher, kept_beside
     from .training import TrainingSettings, make_accelerator
 
     recipe = Recipe(
@@ -218,7 +257,7 @@ def finetune(
         batch_tokens=batch_tokens,
         losses=losses,
         training=TrainingSettings(
-            epochs=preset.passes(len(parts.train), batch_size) if epochs is None else epochs,
+            epochs=preset.passes(count, batch_size) if epochs is None else epochs,
             learning_rate=preset.learning_rate if learning_rate is None else learning_rate,
             schedule=schedule,
             warmup=warmup,
@@ -247,6 +286,18 @@ def finetune(
     accelerator = make_accelerator(recipe.training)
     for sentence in job.tell_splits(parts, labels):
         accelerator.print(sentence)
+    if teacher is not None:
+        asked = parts.train.texts + (parts.dev.texts if folds and parts.dev else []) + further  # folds have both
+        teaching = Teaching(
+            teacher=str(teacher),
+            teacher_weight=teacher_weight,
+            temperature=temperature,
+            unlabelled=None if unlabelled is None else Path(unlabelled).name,
+            texts=further,
+            labels=labels,
+            said=ask_teacher(str(teacher), asked, labels, accelerator, kept_beside(output), resume == "never"),
+        )
+        recipe = replace(recipe, teaching=teaching)
     place = {"name": (backbone or output).name, "subfolder": f"heads/{head}" if head else None}
     started = time.monotonic()
     if folds or seeds > 1:
@@ -255,6 +306,7 @@ def finetune(
         check_alone(output, resume)
         measured = follow(recipe, parts, output, **place)
     if PartialState().is_main_process:
+        kept_beside(output).unlink(missing_ok=True)
         if backbone is not None:
             share_code(output, backbone)
         for sentence in told_measured(measured):

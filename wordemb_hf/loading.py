@@ -75,22 +75,26 @@ def head_of(model: str) -> tuple[str, str | None]:
     return (config.architectures or [""])[0], problem
 
 
-def load_trained(model: str, auto_class: str, noun: str) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
+def load_trained(
+    model: str, auto_class: str, noun: str, **choices: Any
+) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
     """A model with a trained head, and its tokenizer, from a folder or the Hub.
 
     Args:
         model: the folder or the name.
         auto_class: transformers' name for the task.
         noun: what such a model is called.
+        choices: what else `from_pretrained` takes of a model.
 
     Raises:
         UserError: when there is none.
     """
     import transformers
 
+    auto: Any = getattr(transformers, auto_class)
     with loading(model):
         name, options = place_of(model)
-        trained, report = getattr(transformers, auto_class).from_pretrained(name, output_loading_info=True, **options)
+        trained, report = auto.from_pretrained(name, output_loading_info=True, **options, **choices)
         tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
     if report["missing_keys"]:
         raise UserError(f"{model} is no trained {noun}: it has no {sorted(report['missing_keys'])[0]}")

@@ -39,6 +39,8 @@ CHINESE: dict[str, str] = {
         "训练集 {train} 对文本，验证集 {dev} 对，测试集 {test} 对"
     ),
     "{pairs} pairs": "{pairs} 对文本",
+    "Asking {teacher} about {texts} texts …": "教师模型 {teacher} 正在标注 {texts} 条文本 …",
+    "Labels of {teacher} alone, left out: {labels}": "只有 {teacher} 才有的标签，已略去：{labels}",
     "{count} texts of {file} have more tokens than --max-length and are cut.": (
         "{file} 中有 {count} 条文本超过 --max-length 个词，已截断。"
     ),

@@ -56,6 +56,8 @@ class ModelCardFacts:
     """A paragraph (Markdown) on the family and its paper; by default that of `DESCRIPTIONS`."""
     base_model: str | list[str] | None = None
     """The Hub's name of what it was fine-tuned from."""
+    teacher: str | None = None
+    """What it was distilled from."""
     heads: list[str] = field(default_factory=list)
     """Names of the fine-tuned heads beside a backbone."""
     subfolder: str | None = None

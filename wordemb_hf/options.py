@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-DATA, MODEL, TRAINING = "Data", "Model", "Training"
+DATA, MODEL, TRAINING, DISTILLATION = "Data", "Model", "Training", "Distillation"
 
 TextColumn = Annotated[
     str, typer.Option(help="Column of the text in tables and jsonl.", rich_help_panel=DATA, metavar="NAME")

@@ -18,6 +18,7 @@ from .pretrained_encoders import model_with_encoder
 from .segmentation.dictionaries import filled_up
 from .splits import Splits
 from .tasks.seq2seq import EncodedPairs
+from .teacher import Teaching
 from .trackers import tracked
 from .training import TrainingSettings, make_accelerator, train
 from .writing import fit_to_targets
@@ -44,6 +45,7 @@ class Recipe:
         batch_size: texts in a batch.
         batch_tokens: above 0, tokens in a batch in place of that.
         losses: `class_weights` and `label_smoothing`, as the job's source takes them.
+        teaching: what a teacher said to the training texts; `None` where there is none.
         training: how to train.
         trackers: what shows the training while it runs.
         logging_dir: where their files go.
@@ -69,6 +71,7 @@ class Recipe:
     batch_size: int
     batch_tokens: int
     losses: dict[str, Any]
+    teaching: Teaching | None = None
     training: TrainingSettings
     trackers: list[str]
     logging_dir: Path
@@ -87,6 +90,7 @@ class Recipe:
         """What makes two recipes the same, as JSON can hold it."""
         left_out = {
             "job",
+            "teaching",
             "training",
             "resume",
             "trackers",
@@ -97,7 +101,9 @@ class Recipe:
         }
         own = {name: value for name, value in vars(self).items() if name not in left_out}
         settings = {name: value for name, value in describe_settings(self.training).items() if name != "seed"}
-        return {**own, **settings, "job": self.job.noun, "vectors": None if self.vectors is None else str(self.vectors)}
+        taught = self.teaching.described() if self.teaching else {}
+        vectors = None if self.vectors is None else str(self.vectors)
+        return {**own, **settings, **taught, "job": self.job.noun, "vectors": vectors}
 
 
 def follow(
@@ -120,17 +126,21 @@ def follow(
     Returns:
         What was measured; on the first process with the baseline.
     """
-    job, training, vectors = recipe.job, recipe.training, recipe.vectors
+    job, training, vectors, teaching = recipe.job, recipe.training, recipe.vectors, recipe.teaching
     labels = job.labels(parts.train)
     accelerator = make_accelerator(training)
-    labeller, tokenizer = _labeller(recipe, parts, labels)
+    # What is read, of which the texts without labels are a part, and not what is told of.
+    read = parts if teaching is None else replace(parts, train=teaching.extended(parts.train))
+    labeller, tokenizer = _labeller(recipe, read, labels)
     max_length = readable_length(labeller.config, recipe.max_length) if recipe.model else recipe.max_length
     sizes = {"batch_size": recipe.batch_size, "batch_tokens": recipe.batch_tokens, "max_length": max_length}
-    job.begin(labeller, parts.train)
+    job.begin(labeller, read.train)
     label2id = label_ids(labeller)
+    options: dict[str, Any] = {"seed": training.seed, **sizes, **recipe.losses}
+    taught = {} if teaching is None else {"teaching": teaching}
     tasks = {
-        name: job.source(tokenizer, part, label2id, seed=training.seed, **sizes, **recipe.losses)
-        for name, part in (("train", parts.train), ("dev", parts.dev), ("test", parts.test))
+        name: job.source(tokenizer, part, label2id, **options, **(taught if name == "train" else {}))
+        for name, part in (("train", read.train), ("dev", read.dev), ("test", read.test))
         if part is not None
     }
     encoded = tasks["train"].encoded
@@ -142,9 +152,10 @@ def follow(
     def evaluate_dev(current: PreTrainedModel) -> dict[str, float]:
         return tasks["dev"].evaluate(current, accelerator)
 
-    given = [asdict(part) for part in (parts.train, parts.dev) if part is not None]
+    given = [asdict(part) for part in (read.train, read.dev) if part is not None]
     started_from = recipe.model or recipe.encoder or (str(vectors) if vectors else None)
-    described = describe_training(labeller, training, given, start=started_from, **sizes, **recipe.losses)
+    further = {**sizes, **recipe.losses, **(teaching.described() if teaching else {})}
+    described = describe_training(labeller, training, given, start=started_from, **further)
     checkpoints = Checkpoints.beside(output, described, recipe.checkpoint_steps, recipe.resume)
     run = "-".join(dict.fromkeys(filter(None, (name, output.name))))
     with job.in_training(labeller, tasks), tracked(accelerator, recipe.trackers, recipe.logging_dir, run, training):
@@ -180,6 +191,7 @@ def follow(
                 result=result,
                 settings=training,
                 losses=recipe.losses,
+                teaching=teaching,
                 language=language,
                 vectors=vectors,
                 card_language=recipe.card_language,

@@ -72,7 +72,7 @@ class Job(Protocol[Part]):
     problem_type: str | None
     """What the config says of its labels, in transformers' words; `None` where that is no question."""
     loss_options: tuple[str, ...]
-    """What of the training loss may be chosen: options of `source`."""
+    """What of the training loss may be chosen: options of `source`, and whether a `teacher` may take part in it."""
 
     def read(
         self, data: Path, dev: Path | None, test: Path | None, text_column: str, label_column: str, seed: int
@@ -119,7 +119,7 @@ class Job(Protocol[Part]):
     def source(
         self, tokenizer: "PreTrainedTokenizerBase", part: Part, label2id: dict[str, int], **options: Any
     ) -> "Source":
-        """A part as batches; `options` are batch_size, max_length and seed."""
+        """A part as batches; `options` are batch_size, max_length and seed, and what was chosen of the loss."""
         ...
 
     def begin(self, model: "PreTrainedModel", part: Part) -> None:
@@ -196,8 +196,12 @@ def job_for_labels(part: Any) -> ClassificationJob:
     return kinds.get(type(part.labels[0]), ClassificationJob())
 
 
-def check_losses(job: Job, class_weights: str | None, label_smoothing: float) -> dict[str, Any]:
+def check_losses(
+    job: Job, class_weights: str | None, label_smoothing: float, teacher: str | None = None
+) -> dict[str, Any]:
     """What a user chose of the training loss, as options of the job's `source`; nothing where nothing was.
+
+    A teacher is checked with them, but is none of them: it speaks of the training part alone.
 
     Raises:
         UserError: for what the job has no use for, or a value that cannot be.
@@ -206,12 +210,13 @@ def check_losses(job: Job, class_weights: str | None, label_smoothing: float) ->
         raise UserError(f"class_weights is {class_weights!r}, but must be balanced")
     if not 0 <= label_smoothing < 1:
         raise UserError(f"label_smoothing is {label_smoothing}, but must be at least 0 and below 1")
-    chosen = {"class_weights": class_weights, "label_smoothing": label_smoothing}
+    chosen = {"class_weights": class_weights, "label_smoothing": label_smoothing, "teacher": teacher}
     given = {name: value for name, value in chosen.items() if value}
     for name in given:
         if name not in job.loss_options:
             kind = f" by {job.problem_type}" if job.problem_type else ""
             raise UserError(f"{name} is given, but a {job.noun}{kind} has none: leave it out")
+    given.pop("teacher", None)
     return given
 
 

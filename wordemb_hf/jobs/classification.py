@@ -29,7 +29,7 @@ class ClassificationJob(PlainJob):
     lowercase = True
     presets = FINETUNING
     problem_type: str | None = "single_label_classification"
-    loss_options: tuple[str, ...] = ("class_weights", "label_smoothing")
+    loss_options: tuple[str, ...] = ("class_weights", "label_smoothing", "teacher")
     kind: LabelKind = ONE_LABEL
 
     def read(self, data, dev, test, text_column, label_column, seed) -> Splits[Examples]:
@@ -68,8 +68,10 @@ class ClassificationJob(PlainJob):
 
     def source(self, tokenizer, part, label2id, **options) -> "TextClassification":
         from ..tasks.classification import TextClassification
+        from ..tasks.distillation import DistilledClassification
 
-        return TextClassification(tokenizer, part, label2id, **options)
+        source = DistilledClassification if "teaching" in options else TextClassification
+        return source(tokenizer, part, label2id, **options)
 
     def best(self, labels) -> str:
         return "eval_accuracy"

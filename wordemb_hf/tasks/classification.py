@@ -71,13 +71,13 @@ class TextClassification:
         """Random batches of texts of similar length."""
         rng = np.random.default_rng((self._seed, number))
         indices = shuffled_buckets(self.encoded.lengths, self._batch_size, rng, self._batch_tokens)
+        return LazyBatches(indices, lambda rows: self.collate(rows, number))
 
-        def collate(rows: np.ndarray) -> Batch:
-            batch = self.encoded.collate(rows)
-            hidden = self._rare_words.hide(batch["input_ids"], (self._seed, number, int(rows[0])))
-            return batch | {"input_ids": hidden}
-
-        return LazyBatches(indices, collate)
+    def collate(self, rows: np.ndarray, number: int) -> Batch:
+        """A batch of an epoch."""
+        batch = self.encoded.collate(rows)
+        hidden = self._rare_words.hide(batch["input_ids"], (self._seed, number, int(rows[0])))
+        return batch | {"input_ids": hidden}
 
     @cached_property
     def _rare_words(self) -> RareWords:
