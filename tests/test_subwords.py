@@ -106,3 +106,19 @@ def test_what_cannot_be_trained(options, sentence):
 def test_no_text(kind, texts):
     with pytest.raises(UserError, match=r"no pieces can be learned|holds no text to learn pieces from"):
         train_subwords(texts, kind=kind)
+
+
+@pytest.mark.parametrize(("raised", "ends_in"), [("PanicException", UserError), ("KeyboardInterrupt", BaseException)])
+def test_a_panic_of_the_library_is_told_and_nothing_else_is_caught(raised, ends_in, monkeypatch):
+    # Its trainer of unigrams was seen to panic on odd text, with an exception that is no `Exception`.
+    failure = type(raised, (BaseException,), {})
+
+    def fail(*_):
+        raise failure("likelihood is NAN")
+
+    blank = type("Blank", (), {"train_from_iterator": fail})
+    monkeypatch.setattr("wordemb_hf.subwords._blank", lambda *_: blank())
+    monkeypatch.setattr("wordemb_hf.subwords._characters", lambda *_: [])
+    with pytest.raises(ends_in) as found:
+        train_subwords(["odd"], kind="unigram", vocab_size=10)
+    assert isinstance(found.value, UserError) is (raised == "PanicException")

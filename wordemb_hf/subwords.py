@@ -77,7 +77,9 @@ def train_subwords(
         tokenizer.train_from_iterator(in_parts(chain(sample, rest), cuts), trainer)
     except UserError:
         raise
-    except Exception as error:  # the tokenizers library raises bare Exceptions
+    except BaseException as error:  # the tokenizers library raises bare Exceptions, or panics, as unigram on odd text
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise UserError(
             f"no pieces can be learned from the corpus ({error}): give more text, or a larger vocab_size"
         ) from error
