@@ -115,7 +115,7 @@ def finetune(
     teacher: Annotated[
         str | None,
         typer.Option(
-            help="Learn what this classifier, as a BERT, says to the texts.",
+            help="Learn what this classifier, such as a BERT, says of the texts.",
             rich_help_panel=DISTILLATION,
             metavar="FOLDER|HUB",
         ),
