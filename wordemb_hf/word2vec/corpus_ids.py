@@ -270,11 +270,3 @@ def _key(groups: Groups, settings: _Settings, pool: Executor) -> str:
         return kept_ids.key_of(files, [asdict(settings), [len(files) for _, files in groups]], pool)
     except OSError as error:
         raise Refusal from error
-
-
-def _require_documents(groups: Groups, text_column: str) -> None:
-    try:
-        for source, _ in groups:
-            next(read_texts(source, text_column=text_column))
-    except UserError as error:  # but another file may come first with what is wrong in it
-        raise Refusal from error
