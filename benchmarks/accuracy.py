@@ -1,5 +1,6 @@
 """The accuracy campaign: every family with its preset on real data, beside classical tools, fastText and papers.
 
+    pip install fasttext-wheel                           # for the entry fastText alone
     python benchmarks/accuracy.py run trec mr            # these sets, every entry that is missing
     python benchmarks/accuracy.py run trec --entries textcnn --seeds 1
     python benchmarks/accuracy.py table                  # write accuracy.md from what was measured

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from .canvas import BLUE, FAINT, INK, Fonts, in_language, new_canvas, write
+from .canvas import BLUE, FAINT, INK, PAPER, Fonts, in_language, new_canvas, write
 
 WORDS = {
     "en": {"title": "Tokens by length", "length": "characters", "share": "share of the tokens"},
@@ -35,6 +35,7 @@ def length_histogram(counts: Sequence[int], path: str | os.PathLike[str], *, lan
     shown = [*counts[: last - 1], sum(counts[last - 1 :])]
     canvas = new_canvas((1200, 750))
     axes = canvas.figure.add_axes((0.09, 0.12, 0.88, 0.76))
+    axes.set_facecolor(PAPER)
     places = range(1, len(shown) + 1)
     axes.bar(places, [count / total for count in shown], color=BLUE, width=0.75)
     for place, count in zip(places, shown, strict=True):
